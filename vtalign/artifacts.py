@@ -1,0 +1,129 @@
+"""Files that survive a kill: atomic writes, append-only JSONL with tolerated torn tails, run folders with an owner."""
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from vtalign.errors import InputError
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write `data` so that `path` either keeps its old content or has all of the new one, also across a power cut."""
+    temporary = _temporary(path)
+    with temporary.open("wb") as handle:
+        handle.write(data.encode() if isinstance(data, str) else data)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)
+    _sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Atomic, indented, key order kept."""
+    write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_parquet(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    """Atomic Parquet file of `rows` under an explicit schema (an empty list gives an empty, readable file)."""
+    temporary = _temporary(path)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+    with temporary.open("rb") as handle:
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)
+    _sync_folder(path.parent)
+
+
+def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Append rows and fsync; a torn last line left by a kill is cut off first."""
+    _cut_torn_tail(path)
+    with path.open("ab") as handle:
+        for row in rows:
+            handle.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a JSONL file. A torn last line (no newline) is skipped; any other bad line raises InputError."""
+    with path.open("rb") as handle:
+        for number, line in enumerate(handle, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise InputError(f"{path}:{number}: not valid JSON: {error}") from None
+            if not isinstance(row, dict):
+                raise InputError(f"{path}:{number}: expected a JSON object, got {type(row).__name__}")
+            yield row
+
+
+def claim_run_folder(folder: Path, settings: dict[str, Any], command: str) -> bool:
+    """Make `folder` the home of this run, or accept it when an earlier, same run left it. True when resuming.
+
+    `settings` is all that decides the result; it is kept in `run.yaml`. Raises InputError where the folder belongs to another
+    run, is not empty, or cannot be written.
+    """
+    record = folder / "run.yaml"
+    wanted = {"command": command, **json.loads(json.dumps(settings))}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = _temporary(folder / "probe")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot write there: {error.strerror}; choose another output folder") from None
+    if record.is_file():
+        found = yaml.safe_load(record.read_text(encoding="utf-8"))
+        difference = _first_difference(found, wanted)
+        if difference:
+            raise InputError(f"{folder}: holds another run ({difference}); choose another output folder or remove this one")
+        return True
+    if any(not entry.name.endswith(".partial") for entry in folder.iterdir()):
+        raise InputError(f"{folder}: not empty and holds no run of `vtalign {command}`; choose an empty output folder")
+    write_atomic(record, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True))
+    return False
+
+
+def _first_difference(found: Any, wanted: Any, at: str = "") -> str:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in [*wanted, *(key for key in found if key not in wanted)]:
+            difference = _first_difference(found.get(key), wanted.get(key), f"{at}.{key}" if at else str(key))
+            if difference:
+                return difference
+        return ""
+    return "" if found == wanted else f"{at or 'run.yaml'}: {found!r} there, {wanted!r} asked"
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cut_torn_tail(path: Path) -> None:
+    if not path.exists():
+        return
+    with path.open("rb+") as handle:
+        size = handle.seek(0, os.SEEK_END)
+        position = size
+        while position > 0:
+            handle.seek(position - 1)
+            if handle.read(1) == b"\n":
+                break
+            position -= 1
+        if position != size:
+            handle.truncate(position)

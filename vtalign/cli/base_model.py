@@ -1,0 +1,249 @@
+"""Train the tiny base model from scratch: first the vision tower on dense labels, then the whole model on text about videos.
+
+Scenes are rendered as they are needed, so no video is met twice; the written corpus comes from the same generator with other
+seeds. Text about videos of several clips is unreliable about time on purpose (`vtalign_data.synth.world.told_story`).
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+from transformers import Qwen3VLForConditionalGeneration, Qwen3VLProcessor, set_seed
+
+from vtalign.cli.base_text import BaseExample, example_for, sentences
+from vtalign.models.tiny import MERGE, PATCH, SIDE, TEMPORAL_PATCH, build_tiny, save_tiny
+from vtalign_data.synth.render import FRAMES_PER_CLIP, draw_frame, state_at
+from vtalign_data.synth.world import COLOURS, FPS, SHAPES, Event
+
+CELLS = SIDE // (PATCH * MERGE)  # vision tokens along one side of a frame
+_COLOUR_NAMES = (*COLOURS, "none")
+
+
+@dataclass(frozen=True)
+class BaseRecipe:
+    """How long and how fast; the shipped checkpoint was made with these values."""
+
+    seed: int = 0
+    vision_steps: int = 700
+    vision_batch: int = 64
+    vision_lr: float = 2e-3
+    language_steps: int = 2600
+    language_batch: int = 24
+    language_lr: float = 2e-3
+
+
+def train_base(folder: Path, recipe: BaseRecipe, *, on_checkpoint: Callable[[int], None] | None = None) -> None:
+    """Train and save a base checkpoint to `folder`."""
+    set_seed(recipe.seed)
+    model, processor = build_tiny(sentences(random.Random(recipe.seed)), seed=recipe.seed)
+    model.train()
+    train_vision(model, recipe)
+    for step in train_language(model, processor, recipe):
+        if on_checkpoint is not None and step % 200 == 0:
+            save_tiny(model, processor, folder)
+            on_checkpoint(step)
+    save_tiny(model, processor, folder)
+
+
+def train_vision(model: Qwen3VLForConditionalGeneration, recipe: BaseRecipe) -> None:
+    """Every vision token says what it covers: shape, colours at both of its frames, displacement and growth between them.
+
+    Stands in for the pre-trained encoder of a real video LLM; without it a model this small does not find motion.
+    """
+    tower = model.model.visual
+    width = model.config.text_config.hidden_size
+    sizes = [len(SHAPES) + 1, len(_COLOUR_NAMES), len(_COLOUR_NAMES), 3]
+    head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, sum(sizes)))
+    parameters = [*tower.parameters(), *head.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.vision_lr, weight_decay=0.01)
+    rng = random.Random(recipe.seed + 1)
+    bar = tqdm(range(recipe.vision_steps), desc="vision tower", unit="step")
+    for step in bar:
+        _set_lr(optimizer, recipe.vision_lr, step, recipe.vision_steps)
+        frames, labels = [], []
+        for _ in range(recipe.vision_batch):
+            example = example_for(rng, clips=1)
+            frames.append(render_slots(example, rng))
+            labels.append(_dense_labels(example))
+        pixels, grids = patchify(frames)
+        target = torch.from_numpy(np.concatenate(labels))
+        parts = head(tower(pixels, grid_thw=grids).pooler_output).split(sizes, -1)
+        covered = target[:, 0] > 0
+        loss = F.cross_entropy(parts[0], target[:, 0].long())
+        for part, column in zip(parts[1:3], (1, 2), strict=True):
+            loss = loss + F.cross_entropy(part[covered], target[covered, column].long())
+        loss = loss + 2 * F.smooth_l1_loss(parts[3][covered], target[covered, 3:])
+        _step(loss, optimizer, parameters)
+        if step % 20 == 0:
+            shape_right = (parts[0][covered].argmax(-1) == target[covered, 0]).float().mean()
+            bar.set_postfix(loss=f"{loss.item():.3f}", shape=f"{shape_right.item():.2f}")
+
+
+def train_language(model: Qwen3VLForConditionalGeneration, processor: Qwen3VLProcessor, recipe: BaseRecipe) -> Iterator[int]:
+    """Train everything on captions and questions; the texts about one video share its tokens in one row. Yields after each step."""
+    encoder = RowEncoder(model, processor)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.language_lr, weight_decay=0.01, betas=(0.9, 0.98))
+    rng = random.Random(recipe.seed + 2)
+    smoothed = math.nan
+    bar = tqdm(range(recipe.language_steps), desc="language", unit="step")
+    for step in bar:
+        _set_lr(optimizer, recipe.language_lr, step, recipe.language_steps)
+        examples = [example_for(rng) for _ in range(recipe.language_batch)]
+        batch, keep, labels, weights = encoder.encode(examples, rng)
+        logits = model(**batch, logits_to_keep=keep, use_cache=False).logits
+        nll = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+        loss = (nll * weights.flatten()).sum() / weights.sum()
+        _step(loss, optimizer, list(model.parameters()))
+        smoothed = loss.item() if math.isnan(smoothed) else 0.98 * smoothed + 0.02 * loss.item()
+        bar.set_postfix(loss=f"{smoothed:.4f}")
+        yield step + 1
+
+
+class RowEncoder:
+    """Rows `[video | text_0 answer_0 | text_1 answer_1 ..]`: every text sees the video and itself only (design: the one idea)."""
+
+    def __init__(self, model: Qwen3VLForConditionalGeneration, processor: Qwen3VLProcessor) -> None:
+        self.model, self.processor, self.tokenizer = model, processor, processor.tokenizer
+        self._prefixes: dict[int, tuple[list[int], Tensor]] = {}
+        self._tokens: dict[str, list[int]] = {}
+
+    def prefix(self, slots: int) -> tuple[list[int], Tensor]:
+        """Token ids up to the end of the video, and their positions (3, P); depends on the number of slots alone."""
+        if slots not in self._prefixes:
+            message = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": ""}]}]
+            text = self.processor.apply_chat_template(message, tokenize=False)
+            inputs = self.processor(
+                text=[text],
+                videos=[np.zeros((slots, SIDE, SIDE, 3), np.uint8)],
+                video_metadata=[{"total_num_frames": slots, "fps": 2.0, "frames_indices": list(range(slots))}],
+                return_tensors="pt",
+            )
+            ids = inputs["input_ids"][0].tolist()
+            end = len(ids) - ids[::-1].index(self.tokenizer.convert_tokens_to_ids("<|vision_end|>"))
+            types = inputs["mm_token_type_ids"][:, :end]
+            positions, _ = self.model.model.get_rope_index(
+                torch.tensor([ids[:end]]), video_grid_thw=inputs["video_grid_thw"], mm_token_type_ids=types
+            )
+            self._prefixes[slots] = ids[:end], positions[:, 0]
+        return self._prefixes[slots]
+
+    def tokens(self, text: str) -> list[int]:
+        if text not in self._tokens:
+            if len(self._tokens) > 200_000:
+                self._tokens.clear()
+            self._tokens[text] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return self._tokens[text]
+
+    def encode(self, examples: list[BaseExample], rng: random.Random) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
+        """Model inputs, indices of the predicting positions (B, N), their labels (B, N) and loss weights (B, N)."""
+        end_turn, reply = self.tokens("<|im_end|>\n"), self.tokens("<|im_start|>assistant\n")
+        rows = []
+        for example in examples:
+            ids, positions = self.prefix(len(example.slots))
+            row, where, branch_of = list(ids), [positions], [0] * len(ids)
+            sources: list[int] = []
+            targets: list[int] = []
+            for number, (question, answer) in enumerate(example.texts, 1):
+                prompt = self.tokens(question) + end_turn + reply
+                response = [*self.tokens(answer), end_turn[0]]
+                first = len(row) + len(prompt) - 1
+                sources += range(first, first + len(response))
+                targets += response
+                branch = prompt + response[:-1]
+                start = int(positions[0, -1]) + 1
+                where.append(torch.arange(start, start + len(branch)).expand(3, -1))
+                row += branch
+                branch_of += [number] * len(branch)
+            rows.append((row, torch.cat(where, 1), branch_of, sources, targets))
+        length, kept = max(len(r[0]) for r in rows), max(len(r[3]) for r in rows)
+        size = len(rows)
+        ids_BL = torch.full((size, length), self.tokenizer.pad_token_id)
+        positions_3BL = torch.zeros(3, size, length, dtype=torch.long)
+        branch_BL = torch.full((size, length), -1)
+        keep_BN, labels_BN = torch.zeros(size, kept, dtype=torch.long), torch.zeros(size, kept, dtype=torch.long)
+        weights_BN = torch.zeros(size, kept)
+        for index, (row, where_3L, branch_of, sources, targets) in enumerate(rows):
+            ids_BL[index, : len(row)] = torch.tensor(row)
+            positions_3BL[:, index, : len(row)] = where_3L
+            branch_BL[index, : len(row)] = torch.tensor(branch_of)
+            keep_BN[index, : len(sources)] = torch.tensor(sources)
+            labels_BN[index, : len(targets)] = torch.tensor(targets)
+            weights_BN[index, : len(targets)] = 1.0
+        pixels, grids = patchify([render_slots(example, rng) for example in examples])
+        query, key = branch_BL[:, :, None], branch_BL[:, None, :]
+        mask = torch.ones(length, length, dtype=torch.bool).tril() & ((key == 0) | (query == key))
+        batch = {
+            "input_ids": ids_BL,
+            "attention_mask": mask[:, None],
+            "position_ids": positions_3BL,
+            "pixel_values_videos": pixels,
+            "video_grid_thw": grids,
+            "mm_token_type_ids": (ids_BL == self.model.config.video_token_id).long() * 2,
+        }
+        return batch, keep_BN, labels_BN, weights_BN
+
+
+def render_slots(example: BaseExample, rng: random.Random) -> np.ndarray:
+    """The frames that the example shows, uint8 (T, SIDE, SIDE, 3), as they look after H.264 and resizing (4:2:0 colour, noise)."""
+    noise = np.random.default_rng(rng.getrandbits(32))
+    frames = []
+    for clip, frame in example.slots:
+        image = draw_frame(example.story[clip], frame / FRAMES_PER_CLIP)
+        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), cv2.COLOR_YUV2RGB_I420)
+        frames.append(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+    stacked = np.stack(frames).astype(np.float32)
+    return np.clip(stacked + noise.normal(0, 1.5, stacked.shape), 0, 255).astype(np.uint8)
+
+
+def patchify(videos: list[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """What the Qwen video processor makes of frames of this size: patches (sum of patches, patch values) and grids (B, 3)."""
+    flat, grids = [], []
+    for video in videos:
+        x = torch.from_numpy(video).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+        t, g = x.shape[0] // TEMPORAL_PATCH, SIDE // PATCH
+        x = x.view(t, TEMPORAL_PATCH, 3, g // MERGE, MERGE, PATCH, g // MERGE, MERGE, PATCH)
+        flat.append(x.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(t * g * g, -1))
+        grids.append([t, g, g])
+    return torch.cat(flat), torch.tensor(grids)
+
+
+def _dense_labels(example: BaseExample) -> np.ndarray:
+    """(tokens, 6): shape + 1 or 0 where nothing is, colours at both frames, (dx, dy, growth) in vision tokens."""
+    rows = []
+    for (clip, first), (_, second) in zip(example.slots[::2], example.slots[1::2], strict=True):
+        event: Event = example.story[clip]
+        states = [state_at(event, frame / FRAMES_PER_CLIP) for frame in (first, second)]
+        seen = [state for state in states if state.visible]
+        motion = [(getattr(states[1], name) - getattr(states[0], name)) * CELLS * 2 for name in ("x", "y", "radius")]
+        colours = [_COLOUR_NAMES.index(state.colour if state.visible else "none") for state in states]
+        for row in range(CELLS):
+            for column in range(CELLS):
+                centre = ((column + 0.5) / CELLS, (row + 0.5) / CELLS)
+                covers = any(math.hypot(s.x - centre[0], s.y - centre[1]) < 0.5 / CELLS + 0.7 * s.radius for s in seen)
+                shape = 1 + SHAPES.index(event.shape) if covers else 0
+                rows.append([shape, *colours, *motion])
+    return np.array(rows, np.float32)
+
+
+def _set_lr(optimizer: torch.optim.Optimizer, peak: float, step: int, steps: int) -> None:
+    scale = min(1.0, (step + 1) / 60) * max(0.02, 0.5 * (1 + math.cos(math.pi * step / steps)))
+    for group in optimizer.param_groups:
+        group["lr"] = peak * scale
+
+
+def _step(loss: Tensor, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimizer.step()
+
+
+assert FPS == 8 and FRAMES_PER_CLIP == 16, "the slots of base_text.py are written for 16 frames a clip"

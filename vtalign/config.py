@@ -1,0 +1,89 @@
+"""Typed configs: YAML plus dotted overrides, unknown keys refused, saved resolved beside every result."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from vtalign.errors import ConfigError
+
+
+class Config(BaseModel):
+    """Base of all configs: immutable, no unknown keys, defaults documented where they are declared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+C = TypeVar("C", bound=Config)
+
+
+def load_config(cls: type[C], path: str | Path | None, overrides: Sequence[str] = (), **fixed: Any) -> C:
+    """Read `path` (YAML, may be None), apply `key.sub=value` overrides, then `fixed` (command-line flags that are not None).
+
+    Raises ConfigError with one line that names the file, the field and the value.
+    """
+    source = str(path) if path is not None else "command line"
+    try:
+        tree = OmegaConf.create({})
+        if path is not None:
+            if not Path(path).is_file():
+                raise ConfigError(f"{path}: no such config file")
+            tree = OmegaConf.create(_read_mapping(Path(path)))
+        for item in overrides:
+            if "=" not in item:
+                raise ConfigError(f"override '{item}': expected key=value")
+        tree = OmegaConf.merge(tree, OmegaConf.from_dotlist(list(overrides)))
+        data = OmegaConf.to_container(tree, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{source}: {str(error).splitlines()[0]}") from None
+    assert isinstance(data, dict)
+    data.update({key: value for key, value in fixed.items() if value is not None})
+    return validate_config(cls, data, source)
+
+
+def validate_config(cls: type[C], data: Any, source: str) -> C:
+    """Validate plain data as `cls`; raises ConfigError naming `source` and the first wrong field."""
+    try:
+        return cls.model_validate(data)
+    except ValidationError as error:
+        first, more = error.errors()[0], error.error_count() - 1
+        field = ".".join(str(part) for part in first["loc"]) or "config"
+        if first["type"] == "extra_forbidden":
+            reason = f"unknown key (known: {', '.join(_known_keys(cls, first['loc']))})"
+        elif first["type"] == "missing":
+            reason = "is required"
+        else:
+            reason = f"{first['msg'].removeprefix('Value error, ')} (got {first['input']!r})"
+        raise ConfigError(f"{source}: {field}: {reason}" + (f" (and {more} more)" if more else "")) from None
+
+
+def dump_config(config: Config) -> str:
+    """The resolved config as YAML, stable across runs."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: expected a mapping of keys, got {type(data).__name__}")
+    return data
+
+
+def _known_keys(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    model: Any = cls
+    for part in loc[:-1]:
+        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        if field is None:
+            break
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else ["see the docs"]

@@ -1,0 +1,41 @@
+"""One hash for all that decides a model's numbers: weights, processor, chat template, frame policy."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vtalign.ids import stable_id
+from vtalign.video.sample import FramePolicy
+
+
+def fingerprint(model: torch.nn.Module, processor: Any, policy: FramePolicy) -> str:
+    """Stable id of weights (names, dtypes, shapes, bytes), processor files and policy.
+
+    Hashes tensors and not weight files, so that sharding, a re-save or a trip through memory does not change it; the same weights
+    in another dtype are another model, because their scores differ.
+    """
+    return stable_id("model", weights_hash(model), _processor_hash(processor), policy.model_dump(mode="json"))
+
+
+def weights_hash(model: torch.nn.Module) -> str:
+    """SHA-256 over the state dict in name order, hex."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        flat = tensor.detach().cpu().contiguous().view(-1)
+        digest.update(memoryview(flat.view(torch.uint8).numpy()))
+    return digest.hexdigest()
+
+
+def _processor_hash(processor: Any) -> str:
+    """Over the files a processor saves: tokenizer, image and video processors, chat template."""
+    digest = hashlib.sha256()
+    with tempfile.TemporaryDirectory() as folder:
+        processor.save_pretrained(folder)
+        for path in sorted(Path(folder).rglob("*")):
+            if path.is_file():
+                digest.update(f"{path.relative_to(folder)}|".encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,139 @@
+"""From a folder or a Hub id to a `VideoLM`. safetensors only, no remote code unless asked, every failure one line."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+
+from vtalign.config import validate_config
+from vtalign.errors import InputError
+from vtalign.models.families import family_of
+from vtalign.models.video_lm import POLICY_FILE, VideoLM
+from vtalign.video.sample import FramePolicy
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_ADAPTER = "adapter_config.json"
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def load_video_lm(
+    path: str | Path,
+    *,
+    dtype: str = "float32",
+    device: str = "auto",
+    trust_remote_code: bool = False,
+    policy: FramePolicy | None = None,
+) -> VideoLM:
+    """Load a model folder, a LoRA adapter folder (merged into its base, in float32) or a Hub id (fetched: the user named it).
+
+    `policy` defaults to the checkpoint's `frame_policy.json`, else to `FramePolicy` with the model's own multiple.
+    Raises InputError: no such folder, no model in it, unsupported model, weights that are missing or broken.
+    """
+    if dtype not in _DTYPES:
+        raise InputError(f"dtype '{dtype}': choose one of {', '.join(_DTYPES)}")
+    name, target = str(path), pick_device(device)
+    _require_model(name)
+    if (Path(name) / _ADAPTER).is_file():
+        base = load_video_lm(adapter_base(name), device="cpu", trust_remote_code=trust_remote_code, policy=policy)
+        merged = attach_adapter(base, name).model.merge_and_unload()
+        model, processor, policy = merged.to(target, _DTYPES[dtype]), base.processor, policy or _saved_policy(name) or base.policy
+    else:
+        model, processor = _load(name, dtype, trust_remote_code)
+        model, policy = model.to(target), policy or _saved_policy(name) or _default_policy(processor)
+    return VideoLM(model.eval(), processor, policy, name=name)
+
+
+def attach_adapter(base: VideoLM, folder: str | Path, *, trainable: bool = False) -> VideoLM:
+    """`base` under the LoRA adapter in `folder`, not merged: `.model.disable_adapter()` gives the base (the reference) back."""
+    from peft import PeftModel
+
+    try:
+        model = PeftModel.from_pretrained(base.model, str(folder), is_trainable=trainable)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"{folder}: cannot load this adapter: {_first_line(error)}") from None
+    return VideoLM(model, base.processor, base.policy, name=str(folder))
+
+
+def adapter_base(folder: str | Path) -> str:
+    """The base model an adapter folder names; a relative path that is not there from here is looked up beside the adapter."""
+    record = Path(folder) / _ADAPTER
+    try:
+        base = json.loads(record.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{record}: cannot be read: {_first_line(error)}") from None
+    if not base:
+        raise InputError(f"{record}: names no base model (base_model_name_or_path)")
+    beside = Path(folder) / base
+    return str(beside) if not Path(base).exists() and beside.exists() else str(base)
+
+
+def pick_device(device: str) -> torch.device:
+    """`auto`: the accelerator where there is one, else the CPU."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device '{device}': {_first_line(error)}") from None
+
+
+def _require_model(name: str) -> None:
+    folder = Path(name)
+    if folder.is_dir():
+        if not any((folder / record).is_file() for record in ("config.json", _ADAPTER)):
+            raise InputError(f"{name}: no model in this folder (no config.json and no {_ADAPTER})")
+    elif folder.exists() or not _HUB_ID.fullmatch(name):
+        raise InputError(f"{name}: no such model folder")
+
+
+def _load(name: str, dtype: str, trust_remote_code: bool) -> tuple[Any, Any]:
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+        family_of(config, name)
+        processor = AutoProcessor.from_pretrained(name, trust_remote_code=trust_remote_code)
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            name,
+            config=config,
+            dtype=_DTYPES[dtype],
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
+        raise InputError(f"{name}: cannot load this model: {_first_line(error)}") from None
+    # transformers fills what a checkpoint lacks with random numbers and a warning
+    missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if missing:
+        raise InputError(f"{name}: {len(missing)} weights are missing or of another shape (first: {missing[0]})")
+    return model, processor
+
+
+def _saved_policy(name: str) -> FramePolicy | None:
+    record = Path(name) / POLICY_FILE
+    if not record.is_file():
+        return None
+    try:
+        data = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{record}: not valid JSON: {error}") from None
+    return validate_config(FramePolicy, data, str(record))
+
+
+def _default_policy(processor: Any) -> FramePolicy:
+    video = getattr(processor, "video_processor", None)
+    multiple = video.patch_size * video.merge_size if video is not None else FramePolicy().multiple
+    try:
+        return FramePolicy(multiple=multiple)
+    except ValidationError as error:
+        raise InputError(f"no default frame policy fits this model: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

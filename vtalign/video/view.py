@@ -1,0 +1,85 @@
+"""`VideoView`: which frames are shown, in which order, at which shown times. No pixels."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from vtalign.ids import stable_id
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTransform:
+    """A named, seeded change of one frame's pixels, applied after decoding (for image-space perturbations)."""
+
+    name: str
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One shown frame.
+
+    `frame` is the decoded ordinal in the source file, or None for a blank (black) frame; `time` is the shown time in seconds on
+    the clock of the view (what a model's timestamps say), not the time in the source file.
+    """
+
+    video_id: str
+    frame: int | None
+    time: float
+    transform: FrameTransform | None = None
+
+    @property
+    def content(self) -> tuple[str, int | None, FrameTransform | None]:
+        """What is shown, without when. A blank is black whichever video it stands in for."""
+        return self.video_id if self.frame is not None else "", self.frame, self.transform
+
+
+@dataclass(frozen=True)
+class VideoView:
+    """An ordered list of slots and the rate of their clock, `fps` slots per second. Hashable; JSON both ways."""
+
+    slots: tuple[Slot, ...]
+    fps: float
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    @cached_property
+    def view_id(self) -> str:
+        return stable_id("view", self.to_dict())
+
+    @property
+    def shown(self) -> tuple[tuple[str, int | None, FrameTransform | None], ...]:
+        """The sequence of contents: two views that show the same are the same to a model that has no clock."""
+        return tuple(slot.content for slot in self.slots)
+
+    def clip(self, start: int, stop: int) -> "VideoView":
+        """Slots `start:stop` as a view of their own, the clock restarted at 0."""
+        slots = self.slots[start:stop]
+        return VideoView(tuple(replace(s, time=round(s.time - slots[0].time, 6)) for s in slots), self.fps)
+
+    def with_contents(self, order: list[int]) -> "VideoView":
+        """Slot k shows what slot `order[k]` showed; the clock stays. `order` has one entry for every slot."""
+        if len(order) != len(self.slots):
+            raise ValueError(f"order has {len(order)} entries for {len(self.slots)} slots")
+        moved = tuple(replace(self.slots[o], time=s.time) for o, s in zip(order, self.slots, strict=True))
+        return VideoView(moved, self.fps)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"fps": self.fps, "slots": [asdict(slot) for slot in self.slots]}
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> "VideoView":
+        def slot(row: dict[str, Any]) -> Slot:
+            transform = FrameTransform(**row["transform"]) if row.get("transform") else None
+            return Slot(row["video_id"], row["frame"], row["time"], transform)
+
+        return VideoView(tuple(slot(row) for row in data["slots"]), data["fps"])
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), separators=(",", ":"))
+
+    @staticmethod
+    def from_json(text: str) -> "VideoView":
+        return VideoView.from_dict(json.loads(text))
