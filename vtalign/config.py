@@ -28,7 +28,7 @@ def load_config(cls: type[C], path: str | Path | None, overrides: Sequence[str] 
     """
     source = str(path) if path is not None else "command line"
     try:
-        tree = OmegaConf.create({})
+        tree: Any = OmegaConf.create({})
         if path is not None:
             if not Path(path).is_file():
                 raise ConfigError(f"{path}: no such config file")
@@ -81,7 +81,7 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 def _known_keys(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     model: Any = cls
     for part in loc[:-1]:
-        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
+        field = model.model_fields.get(str(part)) if isinstance(model, type) and issubclass(model, BaseModel) else None
         if field is None:
             break
         candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]

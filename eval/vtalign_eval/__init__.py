@@ -1,0 +1,1 @@
+"""Benchmarks, prediction, grading, controls, statistics and comparison of video LLMs."""

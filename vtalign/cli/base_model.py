@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import Qwen3VLForConditionalGeneration, Qwen3VLProcessor, set_seed
 
-from vtalign.cli.base_text import BaseExample, example_for, sentences
+from vtalign.cli.base_text import CLIP_COUNTS, CLIP_WEIGHTS, BaseExample, example_for, sentences
 from vtalign.models.tiny import MERGE, PATCH, SIDE, TEMPORAL_PATCH, build_tiny, save_tiny
 from vtalign_data.synth.render import FRAMES_PER_CLIP, draw_frame, state_at
 from vtalign_data.synth.world import COLOURS, FPS, SHAPES, Event
@@ -32,10 +33,11 @@ class BaseRecipe:
     """How long and how fast; the shipped checkpoint was made with these values."""
 
     seed: int = 0
-    vision_steps: int = 700
+    vision_steps: int = 1300
     vision_batch: int = 64
     vision_lr: float = 2e-3
-    language_steps: int = 2600
+    single_steps: int = 900  # of the language steps, the first so many see single clips only: short rows, fast steps
+    language_steps: int = 3600
     language_batch: int = 24
     language_lr: float = 2e-3
 
@@ -59,7 +61,7 @@ def train_vision(model: Qwen3VLForConditionalGeneration, recipe: BaseRecipe) -> 
     Stands in for the pre-trained encoder of a real video LLM; without it a model this small does not find motion.
     """
     tower = model.model.visual
-    width = model.config.text_config.hidden_size
+    width = model.config.get_text_config().hidden_size
     sizes = [len(SHAPES) + 1, len(_COLOUR_NAMES), len(_COLOUR_NAMES), 3]
     head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, sum(sizes)))
     parameters = [*tower.parameters(), *head.parameters()]
@@ -82,7 +84,7 @@ def train_vision(model: Qwen3VLForConditionalGeneration, recipe: BaseRecipe) -> 
             loss = loss + F.cross_entropy(part[covered], target[covered, column].long())
         loss = loss + 2 * F.smooth_l1_loss(parts[3][covered], target[covered, 3:])
         _step(loss, optimizer, parameters)
-        if step % 20 == 0:
+        if step % 10 == 0:
             shape_right = (parts[0][covered].argmax(-1) == target[covered, 0]).float().mean()
             bar.set_postfix(loss=f"{loss.item():.3f}", shape=f"{shape_right.item():.2f}")
 
@@ -96,14 +98,17 @@ def train_language(model: Qwen3VLForConditionalGeneration, processor: Qwen3VLPro
     bar = tqdm(range(recipe.language_steps), desc="language", unit="step")
     for step in bar:
         _set_lr(optimizer, recipe.language_lr, step, recipe.language_steps)
-        examples = [example_for(rng) for _ in range(recipe.language_batch)]
+        # All rows of a step have one clip count, hence nearly one length: padding would cost a third of the time.
+        clips = 1 if step < recipe.single_steps else rng.choices(CLIP_COUNTS, CLIP_WEIGHTS)[0]
+        examples = [example_for(rng, clips=clips) for _ in range(recipe.language_batch)]
         batch, keep, labels, weights = encoder.encode(examples, rng)
         logits = model(**batch, logits_to_keep=keep, use_cache=False).logits
         nll = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
         loss = (nll * weights.flatten()).sum() / weights.sum()
         _step(loss, optimizer, list(model.parameters()))
         smoothed = loss.item() if math.isnan(smoothed) else 0.98 * smoothed + 0.02 * loss.item()
-        bar.set_postfix(loss=f"{smoothed:.4f}")
+        if step % 10 == 0:
+            bar.set_postfix(loss=f"{smoothed:.4f}", clips=clips)
         yield step + 1
 
 
@@ -118,7 +123,7 @@ class RowEncoder:
     def prefix(self, slots: int) -> tuple[list[int], Tensor]:
         """Token ids up to the end of the video, and their positions (3, P); depends on the number of slots alone."""
         if slots not in self._prefixes:
-            message = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": ""}]}]
+            message: Any = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": ""}]}]
             text = self.processor.apply_chat_template(message, tokenize=False)
             inputs = self.processor(
                 text=[text],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from vtalign_data.synth.questions import CAPTION_PROMPTS, TRAIN_TEMPLATES, Asker
 from vtalign_data.synth.world import Event, at_other_speed, caption, random_story, reversed_in_time, told_story
 
-CLIP_COUNTS, CLIP_WEIGHTS = (1, 2, 3, 4), (40, 18, 18, 24)
+CLIP_COUNTS, CLIP_WEIGHTS = (1, 2, 3, 4), (30, 20, 22, 28)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-import click
+import typer
 
 from vtalign.errors import InputError, VTAlignError
 
@@ -21,12 +21,12 @@ def run_command(command: Callable[[], object], *, show_traceback: bool) -> int:
     """
     try:
         result = command()
-    except click.exceptions.Exit as exit_request:
+    except typer.Exit as exit_request:
         return exit_request.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _say("interrupted: run the same command again and it goes on from here")
         return INTERRUPTED
-    except click.ClickException as error:
+    except typer.TyperException as error:
         return _fail(error, _usage_line(error), InputError.exit_code, show_traceback)
     except VTAlignError as error:
         return _fail(error, str(error), error.exit_code, show_traceback)
@@ -60,9 +60,9 @@ def _fail(error: Exception, line: str, code: int, show_traceback: bool) -> int:
     return code
 
 
-def _usage_line(error: click.ClickException) -> str:
+def _usage_line(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
-    return error.format_message() + (f" (see {context.command_path} --help)" if context else "")
+    return error.format_message().rstrip(".") + (f" (see {context.command_path} --help)" if context else "")
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,17 +1,15 @@
 """Nothing is sent or fetched behind the user's back: set before any library that would do so is imported."""
 
 import os
-import re
-from pathlib import Path
+
+from vtalign.hub import is_hub_id
 
 NO_TELEMETRY = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "WANDB_MODE": "disabled",
 }
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def silence_telemetry() -> None:
@@ -31,8 +29,3 @@ def forbid_network_except_for(*models: str) -> None:
         return
     for name, value in OFFLINE.items():
         os.environ.setdefault(name, value)
-
-
-def is_hub_id(model: str) -> bool:
-    """`owner/name` that is no local folder, and whose owner is none either (`runs/sft` mistyped stays a missing path)."""
-    return bool(HUB_ID.fullmatch(model)) and not Path(model).exists() and not Path(model).parent.is_dir()

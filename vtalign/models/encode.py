@@ -42,7 +42,7 @@ class LMParts:
 
 @dataclass(frozen=True)
 class EncodedVideo:
-    """One view as its processor returns it: float patches (patches, patch size), grid (3,) of patches, and its text with placeholders."""
+    """One view as its processor returns it: float patches (patches, patch size), its grid, and its text with placeholders."""
 
     pixels: torch.Tensor
     grid: tuple[int, int, int]
@@ -72,7 +72,9 @@ def encode_prompts(
     videos = encode_videos(parts, list(dict.fromkeys(view for prompt in prompts for view in prompt.views)), source)
     texts = [parts.template.prompt_text(prompt, [videos[view].text for view in prompt.views]) for prompt in prompts]
     distinct = list(dict.fromkeys(texts))
-    ids_of = dict(zip(distinct, parts.tokenizer(distinct, add_special_tokens=False)["input_ids"], strict=True)) if distinct else {}
+    ids_of = (
+        dict(zip(distinct, parts.tokenizer(distinct, add_special_tokens=False)["input_ids"], strict=True)) if distinct else {}
+    )
     known: dict[tuple[str, tuple[tuple[int, int, int], ...]], tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = {}
     encoded = []
     for prompt, text in zip(prompts, texts, strict=True):
@@ -111,7 +113,7 @@ def encode_videos(parts: LMParts, views: Sequence[VideoView], source: FrameSourc
 
 
 def encode_responses(parts: LMParts, responses: Sequence[str]) -> list[list[int]]:
-    """Token ids of each response and its end of turn. What looks like a special token in a response is plain text to the model."""
+    """Token ids of each response and its end of turn. What looks like a special token in a response is plain text here."""
     distinct = list(dict.fromkeys(responses))
     if not distinct:
         return []

@@ -19,7 +19,8 @@ PositionRule = Callable[[NDArray[np.int64], NDArray[np.int64], int], NDArray[np.
 class Family:
     """One family.
 
-    `pixels` and `grid` are the visual inputs of its forward, `encoder` the path of its vision encoder in the model,
+    `pixels` and `grid` are the visual inputs of its forward, `encoder` the path of its vision encoder in the model (of which
+    `projectors` are the layers that carry features over to the language model), `language_model` the paths of the text side,
     `video_options` what its video processor must be told.
     """
 
@@ -28,12 +29,12 @@ class Family:
     pixels: str
     grid: str
     encoder: str
+    projectors: tuple[str, ...]
+    language_model: tuple[str, ...]
     video_options: dict[str, Any]
 
 
-def one_grid_per_frame(
-    types_n: NDArray[np.int64], grids_V3: NDArray[np.int64], merge: int
-) -> NDArray[np.int64]:
+def one_grid_per_frame(types_n: NDArray[np.int64], grids_V3: NDArray[np.int64], merge: int) -> NDArray[np.int64]:
     """Qwen3-VL's M-RoPE: (3, n) positions (temporal, height, width) of a prompt.
 
     Every temporal patch is a grid of its own behind its timestamp, so text goes on at the largest position of the grid + 1, which
@@ -71,6 +72,8 @@ FAMILIES = {
             pixels="pixel_values_videos",
             grid="video_grid_thw",
             encoder="model.visual",
+            projectors=("model.visual.merger", "model.visual.deepstack_merger_list"),
+            language_model=("model.language_model", "lm_head"),
             # explicit because the default of the per-frame cap changes between releases; frames come at their final size
             video_options={"cap_pixels_per_frame": False},
         ),
@@ -82,15 +85,17 @@ def family_of(config: Any, name: str) -> Family:
     """The family of a transformers config; InputError names what is supported."""
     family = FAMILIES.get(config.model_type)
     if family is None:
-        raise InputError(f"{name}: model type '{config.model_type}' is not a supported video LLM (supported: {', '.join(FAMILIES)})")
+        raise InputError(
+            f"{name}: model type '{config.model_type}' is not a supported video LLM (supported: {', '.join(FAMILIES)})"
+        )
     return family
 
 
 def has_full_attention_only(text_config: Any) -> bool:
     """True where every layer attends to everything before it, which a shared row needs.
 
-    A recurrent layer would run its state through one branch into the next, and a sliding window would count row indices, not positions;
-    neither raises an error (facts: measured on hybrid models).
+    A recurrent layer would run its state through one branch into the next, and a sliding window would count row indices, not
+    positions; neither raises an error (measured on a hybrid model: log-probs off by half a nat).
     """
     kinds = getattr(text_config, "layer_types", None)
     if kinds is not None:

@@ -1,5 +1,6 @@
 """Vision features of a batch: each distinct view is encoded once wherever no gradient must flow through the encoder."""
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,14 +16,17 @@ from vtalign.video.view import VideoView
 class VisualInputs:
     """The distinct views of a batch and where they are shown.
 
-    `pixels` float (patches of all distinct views, patch size); `grids` long (U, 3); `shown` long (S,): which distinct view each
-    placeholder run shows, in the order of the rows.
+    `views` are the U distinct views, `pixels` float (patches of all of them, patch size), `grids` long (U, 3); `shown` long (S,):
+    which distinct view each placeholder run shows, in the order of the rows. `features`: encoder outputs of each view where they
+    are known already (see `feature_store`).
     """
 
     family: Family
+    views: tuple[VideoView, ...]
     pixels: torch.Tensor
     grids: torch.Tensor
     shown: torch.Tensor
+    features: tuple[Any, ...] | None = None
 
     def to(self, device: torch.device | str) -> "VisualInputs":
         return replace(self, pixels=self.pixels.to(device), grids=self.grids.to(device), shown=self.shown.to(device))
@@ -40,6 +44,7 @@ def visual_inputs(family: Family, videos: dict[VideoView, EncodedVideo], shown: 
     distinct = {view: index for index, view in enumerate(dict.fromkeys(shown))}
     return VisualInputs(
         family,
+        tuple(distinct),
         torch.cat([videos[view].pixels for view in distinct]),
         torch.tensor([videos[view].grid for view in distinct]),
         torch.tensor([distinct[view] for view in shown]),
@@ -55,18 +60,23 @@ def visual_kwargs(model: nn.Module, visual: VisualInputs | None) -> dict[str, An
     if visual is None:
         return {}
     family = visual.family
+    if visual.features is not None:
+        known = joined(visual.features, visual.shown.tolist())
+        return {family.grid: visual.grids[visual.shown], "mm_encoder_outputs": {"video": known}}
     if not visual.repeats:
         return {family.pixels: visual.pixels, family.grid: visual.grids}
     grids = visual.grids[visual.shown]
     inner = transformers_model(model)
-    if inner is not None and not (torch.is_grad_enabled() and _encoder_trains(inner, family)):
-        return {family.grid: grids, "mm_encoder_outputs": {"video": _features_once(inner, visual)}}
+    if inner is not None and not (torch.is_grad_enabled() and encoder_trains(inner, family)):
+        outputs = encoder_outputs(inner, family, visual.pixels, visual.grids)
+        once = joined(split(outputs, len(visual.views)), visual.shown.tolist())
+        return {family.grid: grids, "mm_encoder_outputs": {"video": once}}
     patches = visual.pixels.split(visual.grids.prod(-1).tolist())
     return {family.pixels: torch.cat([patches[index] for index in visual.shown.tolist()]), family.grid: grids}
 
 
 def transformers_model(model: nn.Module) -> Any | None:
-    """The transformers model under PEFT and DistributedDataParallel; None under a wrapper whose submodules cannot be called alone."""
+    """The transformers model under PEFT and DistributedDataParallel; None where a wrapper keeps submodules from being called."""
     inner: Any = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
     if hasattr(inner, "get_base_model"):
         inner = inner.get_base_model()
@@ -75,17 +85,33 @@ def transformers_model(model: nn.Module) -> Any | None:
     return inner if hasattr(inner, "get_video_features") and not sharded and not zero3 else None
 
 
-def _encoder_trains(inner: Any, family: Family) -> bool:
+def encoder_trains(inner: Any, family: Family) -> bool:
     return any(parameter.requires_grad for parameter in inner.get_submodule(family.encoder).parameters())
 
 
-def _features_once(inner: Any, visual: VisualInputs) -> Any:
-    """Encoder outputs in the order of the rows, each distinct view computed once."""
-    family = visual.family
-    with torch.no_grad():
-        outputs = inner.get_video_features(**{family.pixels: visual.pixels, family.grid: visual.grids}, return_dict=True)
-    order = visual.shown.tolist()
-    outputs.pooler_output = tuple(outputs.pooler_output[index] for index in order)
+def split(outputs: Any, count: int) -> tuple[Any, ...]:
+    """Encoder outputs of `count` videos as one for each."""
+    alone = []
+    for index in range(count):
+        one = copy.copy(outputs)
+        one.last_hidden_state = None
+        one.pooler_output = (outputs.pooler_output[index],)
+        if getattr(outputs, "deepstack_features", None) is not None:
+            one.deepstack_features = [(layer[index],) for layer in outputs.deepstack_features]
+        alone.append(one)
+    return tuple(alone)
+
+
+def joined(features: tuple[Any, ...], order: list[int]) -> Any:
+    """Encoder outputs of single videos as one, in `order`."""
+    outputs = copy.copy(features[order[0]])
+    outputs.pooler_output = tuple(features[index].pooler_output[0] for index in order)
     if getattr(outputs, "deepstack_features", None) is not None:
-        outputs.deepstack_features = [tuple(layer[index] for index in order) for layer in outputs.deepstack_features]
+        layers = range(len(outputs.deepstack_features))
+        outputs.deepstack_features = [tuple(features[index].deepstack_features[layer][0] for index in order) for layer in layers]
     return outputs
+
+
+@torch.no_grad()
+def encoder_outputs(inner: Any, family: Family, pixels: torch.Tensor, grids: torch.Tensor) -> Any:
+    return inner.get_video_features(**{family.pixels: pixels, family.grid: grids}, return_dict=True)

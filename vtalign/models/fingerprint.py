@@ -1,6 +1,7 @@
 """One hash for all that decides a model's numbers: weights, processor, chat template, frame policy."""
 
 import hashlib
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ import torch
 
 from vtalign.ids import stable_id
 from vtalign.video.sample import FramePolicy
+
+# where a processor was loaded from, by which release, and how it was last asked to pad
+_TRACES = {"is_local", "local_files_only", "name_or_path", "transformers_version", "padding", "truncation"}
 
 
 def fingerprint(model: torch.nn.Module, processor: Any, policy: FramePolicy) -> str:
@@ -37,5 +41,15 @@ def _processor_hash(processor: Any) -> str:
         processor.save_pretrained(folder)
         for path in sorted(Path(folder).rglob("*")):
             if path.is_file():
-                digest.update(f"{path.relative_to(folder)}|".encode() + path.read_bytes())
+                digest.update(f"{path.relative_to(folder)}|".encode() + _content(path))
     return digest.hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; of JSON, what it says without the traces that loading and use leave in it."""
+    if path.suffix != ".json":
+        return path.read_bytes()
+    data = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(data, dict):
+        data = {key: value for key, value in data.items() if key not in _TRACES}
+    return json.dumps(data, sort_keys=True).encode()

@@ -1,7 +1,7 @@
-"""Batched writing of responses: left-padded prefill, then one token per step over the key-value cache.
+"""Batched writing of responses: prompts about one video are read as one shared row, then one token per step over their caches.
 
-A loop of our own over the public forward: on small models `generate()` spends most of its time around the forward (measured), and
-sampling must not depend on who else is in the batch. Greedy results equal `generate()`'s (tested).
+A loop of our own over the public forward, because `generate()` can neither share a prefill nor keep what a request samples
+independent of who else is in the batch. Greedy results equal `generate()`'s (tested).
 
 Legend: B requests still being written, P padded prompt length, V vocabulary.
 """
@@ -15,6 +15,7 @@ from transformers import DynamicCache
 
 from vtalign.models.encode import LMParts, encode_prompts
 from vtalign.models.features import visual_inputs, visual_kwargs
+from vtalign.models.layout import lay_out
 from vtalign.models.requests import FrameSource, Generation, Request
 
 _COMPACT_AT = 0.75  # finished rows leave the batch when this share or less is still open: copying the cache costs about a step
@@ -23,39 +24,27 @@ _COMPACT_AT = 0.75  # finished rows leave the batch when this share or less is s
 @torch.no_grad()
 def generate_batch(model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource) -> list[Generation]:
     """Responses to `requests`, in order, as one batch. Raises InputError and VideoError as `encode_prompts` does."""
-    written = _write(model, parts, requests, source)
-    return [_finished(parts, ids) for ids in written]
+    stops = _stop_ids(model, parts)
+    written = _write(model, parts, requests, source, stops)
+    return [_finished(parts, ids, stops) for ids in written]
 
 
-def _write(model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource) -> list[list[int]]:
+def _stop_ids(model: Any, parts: LMParts) -> list[int]:
+    """The end of turn, and what else the checkpoint says ends its text."""
+    also = model.generation_config.eos_token_id
+    also = also if isinstance(also, list) else [] if also is None else [also]
+    return list(dict.fromkeys([parts.template.end_of_turn, *also]))
+
+
+def _write(model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource, stops: list[int]) -> list[list[int]]:
     device = model.device
-    prompts, videos = encode_prompts(parts, [request.prompt for request in requests], source)
-    B, P = len(prompts), max(map(len, prompts))
     most = max(request.max_new_tokens for request in requests)
-    ids_BP, types_BP = np.zeros((B, P), np.int64), np.zeros((B, P), np.int64)
-    positions_3BP, real_BP = np.zeros((3, B, P), np.int64), np.zeros((B, P), bool)
-    for row, prompt in enumerate(prompts):
-        at = P - len(prompt)
-        ids_BP[row, at:], types_BP[row, at:], positions_3BP[:, row, at:] = prompt.ids, prompt.types, prompt.positions
-        real_BP[row, at:] = True
-    attends_BPP = np.tril(np.ones((P, P), bool)) & real_BP[:, None]
-    attends_BPP |= np.eye(P, dtype=bool)  # padding attends to itself: a query without any key is not a number
-    cache = DynamicCache(config=model.config.get_text_config())
-    visual = visual_inputs(parts.family, videos, [view for prompt in prompts for view in prompt.views])
-    logits = model(
-        input_ids=torch.from_numpy(ids_BP).to(device),
-        attention_mask=torch.from_numpy(attends_BPP[:, None]).to(device),
-        position_ids=torch.from_numpy(positions_3BP).to(device),
-        mm_token_type_ids=torch.from_numpy(types_BP).to(device),
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-        **visual_kwargs(model, visual.to(device) if visual else None),
-    ).logits[:, -1]
-    next_position_B = torch.from_numpy(positions_3BP[0, :, -1] + 1).to(device)
-    keys_BL = torch.from_numpy(np.concatenate([real_BP, np.ones((B, most), bool)], axis=1)).to(device)
-    choose = _Chooser(requests, most, device)
+    logits, cache, real_BP, next_position_B = _read(model, parts, requests, source)
+    B, P = real_BP.shape
+    keys_BL = torch.cat([real_BP, torch.ones(B, most, dtype=torch.bool, device=device)], dim=1)
     limit_B = torch.tensor([request.max_new_tokens for request in requests], device=device)
+    stop_ids = torch.tensor(stops, device=device)
+    choose = _Chooser(requests, most, device)
     tokens: list[list[int]] = [[] for _ in requests]
     owners = list(range(B))  # which request each row of the batch writes
     open_B = torch.ones(B, dtype=torch.bool, device=device)
@@ -64,7 +53,7 @@ def _write(model: Any, parts: LMParts, requests: Sequence[Request], source: Fram
         for owner, token, is_open in zip(owners, token_B.tolist(), open_B.tolist(), strict=True):
             if is_open:
                 tokens[owner].append(token)
-        open_B &= (token_B != parts.template.end_of_turn) & (limit_B > step + 1)
+        open_B &= ~torch.isin(token_B, stop_ids) & (limit_B > step + 1)
         staying = int(open_B.sum())
         if staying == 0:
             break
@@ -84,6 +73,48 @@ def _write(model: Any, parts: LMParts, requests: Sequence[Request], source: Fram
             logits_to_keep=1,
         ).logits[:, -1]
     return tokens
+
+
+def _read(
+    model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource
+) -> tuple[torch.Tensor, DynamicCache, torch.Tensor, torch.Tensor]:
+    """Prefill: first logits (B, V), a cache of left-padded prompts, which of its keys are real (B, P), next positions (B,).
+
+    Requests about the same views are read as one shared row; each then gets its own copy of the keys on its path.
+    """
+    device = model.device
+    prompts, videos = encode_prompts(parts, [request.prompt for request in requests], source)
+    layout = lay_out([(prompt, []) for prompt in prompts], parts.max_positions, share=parts.shares_rows)
+    visual = visual_inputs(parts.family, videos, layout.shown)
+    rows, ends = np.array([place.row for place in layout.places]), np.array([place.prompt[-1] for place in layout.places])
+    keep = np.zeros(layout.ids.shape, dtype=bool)
+    keep[rows, ends] = True
+    number = keep.cumsum().reshape(keep.shape) - 1
+    read = DynamicCache(config=model.config.get_text_config())
+    logits_KV = model(
+        input_ids=torch.from_numpy(layout.ids).to(device),
+        attention_mask=torch.from_numpy(layout.mask[:, None]).to(device),
+        position_ids=torch.from_numpy(layout.positions).to(device),
+        mm_token_type_ids=torch.from_numpy(layout.types).to(device),
+        past_key_values=read,
+        use_cache=True,
+        logits_to_keep=torch.from_numpy(keep).to(device),
+        **visual_kwargs(model, visual.to(device) if visual else None),
+    ).logits
+    B, P = len(prompts), max(map(len, prompts))
+    path_BP, real_BP = np.zeros((B, P), np.int64), np.zeros((B, P), dtype=bool)
+    for index, place in enumerate(layout.places):
+        path_BP[index, P - len(place.prompt) :], real_BP[index, P - len(place.prompt) :] = place.prompt, True
+    rows_B1, path = torch.from_numpy(rows)[:, None].to(device), torch.from_numpy(path_BP).to(device)
+    cache = DynamicCache(config=model.config.get_text_config())
+    layer: Any
+    for number_of_layer, layer in enumerate(read.layers):
+        # (rows, heads, L, head size) -> (B, P, heads, head size) by path -> cache layout
+        keys, values = (kept.transpose(1, 2)[rows_B1, path].transpose(1, 2) for kept in (layer.keys, layer.values))
+        cache.update(keys, values, number_of_layer)
+    next_position_B = torch.tensor([int(prompt.positions[0, -1]) + 1 for prompt in prompts], device=device)
+    first = logits_KV[torch.from_numpy(number[rows, ends]).to(device)]
+    return first, cache, torch.from_numpy(real_BP).to(device), next_position_B
 
 
 class _Chooser:
@@ -113,10 +144,11 @@ class _Chooser:
             self._uniform_BS = self._uniform_BS[rows]
 
 
-def _finished(parts: LMParts, ids: list[int]) -> Generation:
-    ended = bool(ids) and ids[-1] == parts.template.end_of_turn
+def _finished(parts: LMParts, ids: list[int], stops: list[int]) -> Generation:
+    ended = ids[-1] in stops
     body = ids[:-1] if ended else ids
     stray = [token for token in body if token in parts.template.special_ids]
-    text = parts.tokenizer.decode([token for token in body if token not in parts.template.special_ids])
+    words = [token for token in body if token not in parts.template.special_ids]
+    text = parts.tokenizer.decode(words, clean_up_tokenization_spaces=False)
     names = tuple(parts.tokenizer.convert_ids_to_tokens(stray))
     return Generation(text.strip(), len(ids), "end" if ended else "length", names)

@@ -1,7 +1,6 @@
 """From a folder or a Hub id to a `VideoLM`. safetensors only, no remote code unless asked, every failure one line."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,11 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
 from vtalign.config import validate_config
 from vtalign.errors import InputError
+from vtalign.hub import is_hub_id
 from vtalign.models.families import family_of
 from vtalign.models.video_lm import POLICY_FILE, VideoLM
 from vtalign.video.sample import FramePolicy
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _ADAPTER = "adapter_config.json"
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -40,12 +39,14 @@ def load_video_lm(
     _require_model(name)
     if (Path(name) / _ADAPTER).is_file():
         base = load_video_lm(adapter_base(name), device="cpu", trust_remote_code=trust_remote_code, policy=policy)
-        merged = attach_adapter(base, name).model.merge_and_unload()
-        model, processor, policy = merged.to(target, _DTYPES[dtype]), base.processor, policy or _saved_policy(name) or base.policy
+        model, processor = attach_adapter(base, name).model.merge_and_unload(), base.processor
+        for parameter in model.parameters():  # parameters only: `.to(dtype)` would round the rotary frequencies as well
+            parameter.data = parameter.data.to(_DTYPES[dtype])
+        policy = policy or _saved_policy(name) or base.policy
     else:
         model, processor = _load(name, dtype, trust_remote_code)
-        model, policy = model.to(target), policy or _saved_policy(name) or _default_policy(processor)
-    return VideoLM(model.eval(), processor, policy, name=name)
+        policy = policy or _saved_policy(name) or _default_policy(processor)
+    return VideoLM(model.to(target).eval(), processor, policy, name=name)
 
 
 def attach_adapter(base: VideoLM, folder: str | Path, *, trainable: bool = False) -> VideoLM:
@@ -87,7 +88,7 @@ def _require_model(name: str) -> None:
     if folder.is_dir():
         if not any((folder / record).is_file() for record in ("config.json", _ADAPTER)):
             raise InputError(f"{name}: no model in this folder (no config.json and no {_ADAPTER})")
-    elif folder.exists() or not _HUB_ID.fullmatch(name):
+    elif folder.exists() or not is_hub_id(name):
         raise InputError(f"{name}: no such model folder")
 
 
@@ -96,7 +97,8 @@ def _load(name: str, dtype: str, trust_remote_code: bool) -> tuple[Any, Any]:
         config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
         family_of(config, name)
         processor = AutoProcessor.from_pretrained(name, trust_remote_code=trust_remote_code)
-        model, report = AutoModelForImageTextToText.from_pretrained(
+        auto: Any = AutoModelForImageTextToText
+        model, report = auto.from_pretrained(
             name,
             config=config,
             dtype=_DTYPES[dtype],
@@ -106,7 +108,8 @@ def _load(name: str, dtype: str, trust_remote_code: bool) -> tuple[Any, Any]:
             output_loading_info=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
-        raise InputError(f"{name}: cannot load this model: {_first_line(error)}") from None
+        what = "cannot load this model" if Path(name).is_dir() else "no such folder here, and not loadable as a Hub id"
+        raise InputError(f"{name}: {what}: {_first_line(error)}") from None
     # transformers fills what a checkpoint lacks with random numbers and a warning
     missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
     if missing:

@@ -14,7 +14,7 @@ Part = str | VideoView
 
 @dataclass(frozen=True)
 class Prompt:
-    """One user turn: texts and zero or more views (none in text-only rows and in the `text` control). Hashable; JSON both ways."""
+    """One user turn: texts and zero or more views (none in text-only rows and the `text` control). Hashable; JSON both ways."""
 
     parts: tuple[Part, ...]
 

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vtalign.errors import InputError
 from vtalign.models.prompt import Prompt
 from vtalign.video.view import VideoView
 
@@ -26,6 +27,13 @@ class Request:
     max_new_tokens: int = 64
     temperature: float = 0.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1 or self.temperature < 0 or self.seed < 0:
+            raise InputError(
+                f"max_new_tokens must be at least 1, temperature and seed at least 0; "
+                f"got {self.max_new_tokens}, {self.temperature}, {self.seed}"
+            )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The chat template of a model: prompts as text, where a response ends, and the check that both sides of the cut tokenise alike."""
+"""The chat template of a model: prompts as text, where a response ends, and a check that the cut between them is clean."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ _PROBE = "A red square moves left."
 
 
 class ChatTemplate:
-    """Renders prompts and knows the end of a turn. Tokenising prompt and response apart must give what the whole would (checked here)."""
+    """Renders prompts, knows the end of a turn. Tokenised apart, prompt and response must give what the whole gives (checked)."""
 
     def __init__(self, processor: Any, video_token: str, name: str) -> None:
         self._processor = processor
@@ -47,9 +47,7 @@ class ChatTemplate:
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         if response is not None:
             messages.append({"role": "assistant", "content": [{"type": "text", "text": response}]})
-        text = self._processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=response is None)
-        # Some families' processors add the wrappers of a placeholder themselves; the bare token is what they replace.
-        return str(text)
+        return str(self._processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=response is None))
 
     def _find_end_of_turn(self, name: str) -> int:
         """Id of the token that closes a response. Raises InputError where the template or tokenizer does not fit the cut."""
@@ -61,8 +59,12 @@ class ChatTemplate:
         apart = ids[prompt] + ids[_PROBE]
         suffix = ids[whole][len(apart) :]
         if ids[whole][: len(apart)] != apart or not suffix:
-            raise InputError(f"{name}: its tokenizer joins prompt and response; vtalign cannot continue one prompt by many responses")
+            raise InputError(
+                f"{name}: its tokenizer joins prompt and response; vtalign cannot continue one prompt by many responses"
+            )
         # What the template writes behind the closing token (a newline) starts the next turn: no model is asked to write it.
         if suffix[0] not in self.special_ids:
-            raise InputError(f"{name}: the chat template closes a response with {tokenizer.decode(suffix)!r}, not with a special token")
+            raise InputError(
+                f"{name}: the chat template closes a response with {tokenizer.decode(suffix)!r}, not with a special token"
+            )
         return int(suffix[0])

@@ -5,6 +5,7 @@ Built without network; saves and loads through AutoProcessor / AutoModelForImage
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -71,7 +72,7 @@ def build_tokenizer(sentences: Iterable[str], *, vocabulary: int = 640) -> PreTr
 
 def build_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLProcessor:
     """Image and video processors for SIDE x SIDE frames; a Qwen3-VL size counts the pixels of all frames together."""
-    patches = {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": TEMPORAL_PATCH}
+    patches: dict[str, Any] = {"patch_size": PATCH, "merge_size": MERGE, "temporal_patch_size": TEMPORAL_PATCH}
     frame = SIDE * SIDE
     return Qwen3VLProcessor(
         image_processor=Qwen2VLImageProcessor(**patches, size={"shortest_edge": frame, "longest_edge": frame}),

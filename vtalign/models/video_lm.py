@@ -53,7 +53,7 @@ class VideoLM:
         source: FrameSource,
         *,
         batch_size: int = 32,
-        on_done: Callable[[int], None] | None = None,
+        on_done: Callable[[int], object] | None = None,
     ) -> list[str]:
         """Response texts in the order of `requests`. `on_done` is told how many more are finished after each batch."""
         return [made.text for made in self.generations(requests, source, batch_size=batch_size, on_done=on_done)]
@@ -64,7 +64,7 @@ class VideoLM:
         source: FrameSource,
         *,
         batch_size: int = 32,
-        on_done: Callable[[int], None] | None = None,
+        on_done: Callable[[int], object] | None = None,
     ) -> list[Generation]:
         """As `generate`, with how each response ended and which special tokens were stripped from it.
 
@@ -86,7 +86,7 @@ class VideoLM:
         source: FrameSource,
         *,
         batch_size: int = 16,
-        on_done: Callable[[int], None] | None = None,
+        on_done: Callable[[int], object] | None = None,
     ) -> list[list[ResponseScore]]:
         """Log-probs of every response of every row, in order; `batch_size` counts rows. Errors as in `generations`."""
         results: dict[int, list[ResponseScore]] = {}
@@ -120,7 +120,9 @@ def model_parts(config: Any, processor: Any, policy: FramePolicy, name: str) -> 
     text_config = config.get_text_config()
     multiple = video.patch_size * video.merge_size
     if policy.multiple % multiple:
-        raise InputError(f"{name}: frames must be multiples of {multiple} pixels, the frame policy says multiple={policy.multiple}")
+        raise InputError(
+            f"{name}: frames must be multiples of {multiple} pixels, the frame policy says multiple={policy.multiple}"
+        )
     shares = has_full_attention_only(text_config)
     if not shares:
         logger.warning("%s: not all of its layers are full attention; responses are scored in separate rows", name)

@@ -14,9 +14,9 @@ from vtalign.video.view import VideoView
 
 __all__ = [
     "Change",
-    "Perturbed",
     "PerturbationFunction",
     "PerturbationSpec",
+    "Perturbed",
     "Piece",
     "SegmentAfter",
     "Segments",
@@ -35,7 +35,7 @@ from the view's id and the seed (`ids.seed_from`).
 
 @dataclass(frozen=True, slots=True)
 class SegmentAfter:
-    """Slots `start:stop` of the perturbed view are segment `source` of the clean one; `changed`: they show something else than it did."""
+    """Slots `start:stop` of the perturbed view are segment `source` of the clean one; `changed`: they show something else."""
 
     start: int
     stop: int
@@ -81,13 +81,10 @@ class Perturbed:
 def perturb(view: VideoView, spec: PerturbationSpec, *, segments: Segments | None = None, seed: int) -> Perturbed:
     """`view` changed as `spec` says, on `segments` (None: uniform ones, as many as the strength asks for).
 
-    Raises PerturbationError (`<label>: <too_short | no_change | broken>: <detail>`) where the view is too short for the strength or
-    the result would show the same as before; InputError where `segments` do not cover the view.
+    Raises PerturbationError (`<label>: <too_short | no_change | broken>: <detail>`) where the view is too short for the strength
+    or the result would show the same as before; InputError where `segments` do not cover the view.
     """
-    if segments is None:
-        bounds = _uniform(view, spec)
-    else:
-        bounds = check_segments(segments, len(view))
+    bounds = _uniform(view, spec) if segments is None else check_segments(segments, len(view))
     if len(view) < 2:
         raise PerturbationError(f"{spec.label}: too_short: the view has {len(view)} frames")
     change = _apply(view, spec, bounds, seed)
@@ -139,7 +136,9 @@ def _apply(view: VideoView, spec: PerturbationSpec, segments: Segments, seed: in
     if function is None:
         entry_point = user_perturbation(spec.name)
         if entry_point is None:
-            raise InputError(f"perturbation '{spec.name}': no entry point of that name in group {ENTRY_POINT_GROUP} is installed here")
+            raise InputError(
+                f"perturbation '{spec.name}': no entry point of that name in group {ENTRY_POINT_GROUP} is installed here"
+            )
         function = entry_point.load()
     return function(view, spec, segments, seed)
 
@@ -155,7 +154,9 @@ def _apply_steps(view: VideoView, spec: PerturbationSpec, segments: Segments, se
             result = _apply(change.view, step, bounds, seed)
             _verify(change.view, step, bounds, result)
         except PerturbationError as error:
-            raise PerturbationError(f"{spec.label}: {str(error).removeprefix(step.label + ': ')} (in step {step.label})") from None
+            raise PerturbationError(
+                f"{spec.label}: {str(error).removeprefix(step.label + ': ')} (in step {step.label})"
+            ) from None
         change = Change(result.view, tuple(Piece(p.start, p.stop, sources[p.source]) for p in result.pieces), {})
         done.append({"name": step.name, "strength": step.strength, **result.parameters})
     return Change(change.view, change.pieces, {"steps": done})

@@ -37,15 +37,17 @@ class PerturbationSpec(Config):
     name: str = Field(description="shuffle, reverse, drop, speed, compose, or a name from the entry points vtalign.perturbations")
     strength: int = Field(ge=1, description="how plainly the result differs; see the class")
     groups: Grouping = Field(
-        "even", description="shuffle, reverse: even = r groups of nearly equal size; temple = groups of max(1, n // r) segments"
+        default="even",
+        description="shuffle, reverse: even = r groups of nearly equal size; temple = groups of max(1, n // r) segments",
     )
     frames: Literal["kept", "reversed"] = Field(
-        "kept", description="reverse: order of the frames inside a group; reversed = the view backwards, so that motion turns too"
+        default="kept",
+        description="reverse: order of the frames inside a group; reversed = the view backwards, so that motion turns too",
     )
-    direction: Literal["fast", "slow"] = Field("fast", description="speed: skip content, or stretch it")
-    affected: Literal["all", "one"] = Field("all", description="speed: every segment, or one drawn by seed")
-    steps: tuple["PerturbationSpec", ...] = Field((), description="compose: the perturbations, first one first")
-    options: dict[str, str | int | float | bool] = Field({}, description="options of a perturbation from an entry point")
+    direction: Literal["fast", "slow"] = Field(default="fast", description="speed: skip content, or stretch it")
+    affected: Literal["all", "one"] = Field(default="all", description="speed: every segment, or one drawn by seed")
+    steps: tuple["PerturbationSpec", ...] = Field(default=(), description="compose: the perturbations, first one first")
+    options: dict[str, str | int | float | bool] = Field(default={}, description="options of a perturbation from an entry point")
 
     @model_validator(mode="after")
     def _options_belong_to_the_name(self) -> "PerturbationSpec":
@@ -70,7 +72,7 @@ class PerturbationSpec(Config):
     def uniform_count(self) -> int:
         """Into how many uniform segments a view without given bounds is split.
 
-        `speed` and the full reversal act on the view as a whole; the steps of a composition share the finest split that any needs.
+        `speed` and the full reversal act on the view as a whole; the steps of a composition share the finest split any needs.
         """
         if self.name == "compose":
             return max(step.uniform_count for step in self.steps)

@@ -21,7 +21,9 @@ def shuffle(view: VideoView, spec: PerturbationSpec, segments: Segments, seed: i
     differing = [index for index in range(len(words) - 1) if words[index] + words[index + 1] != words[index + 1] + words[index]]
     # If all neighbours commute they are powers of one word, and then so does every order of them.
     if not differing:
-        raise PerturbationError(f"{spec.label}: no_change: all {len(groups)} groups show the same, so no order can be told from another")
+        raise PerturbationError(
+            f"{spec.label}: no_change: all {len(groups)} groups show the same, so no order can be told from another"
+        )
     content = (view.view_id, "shuffle", groups, seed)
     for draw in range(_DRAWS):
         order = seeded_permutation(len(groups), *content, draw)
@@ -63,7 +65,9 @@ def drop(view: VideoView, spec: PerturbationSpec, segments: Segments, seed: int)
         left = tuple(slot.content for index in kept for slot in view.slots[slice(*segments[index])])
         return len(left) >= 2 and events(left) != events(view.shown)
 
-    drawn = (sorted(seeded_permutation(len(segments), view.view_id, "drop", segments, count, seed, d)[:count]) for d in range(_DRAWS))
+    drawn = (
+        sorted(seeded_permutation(len(segments), view.view_id, "drop", segments, count, seed, d)[:count]) for d in range(_DRAWS)
+    )
     # At most half stays: if the first ones show all that happens, the rest repeats one frame, and the last ones show only that.
     ends = (list(range(count)), list(range(len(segments) - count, len(segments))))
     for kept in (*drawn, *ends):

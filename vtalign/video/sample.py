@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_right
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Self
 
@@ -34,7 +35,7 @@ class FramePolicy(Config):
 
 
 def frame_size(width: int, height: int, policy: FramePolicy) -> tuple[int, int]:
-    """(width, height) in pixels of the resized frames: aspect kept as well as the multiples allow, never enlarged past one tile."""
+    """(width, height) in pixels of the resized frames: never enlarged but to fill one tile; aspect kept nearly."""
     return fitted_size(width, height, policy.max_pixels, policy.multiple)
 
 
@@ -54,8 +55,8 @@ def sample(info: "VideoInfo", policy: FramePolicy) -> VideoView:
     """The clean view of a video. `slot.time` is the true presentation time (seconds) of the slot's frame.
 
     By fps, slots lie at k / fps from the first frame on. By count, and where fps would give more than `max_frames`, fewer than
-    `min_frames` or more than the video has, they are spread evenly from the first to the last frame. A slot shows the frame that
-    is on screen at its time; where the source holds a still for several slots, the later ones carry the time at which they look.
+    `min_frames` or more than the video has, they are spread evenly, both ends included. A slot shows the frame that is on
+    screen at its time; where a frame is held for several slots, the later ones carry the time at which they look.
     """
     times = info.times
     wanted = policy.count or max(1, round(info.duration * policy.fps))
@@ -65,8 +66,8 @@ def sample(info: "VideoInfo", policy: FramePolicy) -> VideoView:
     elif n == 1:
         step, targets = max(info.duration, 1e-3), [times[-1] / 2]
     else:
-        # A still has no span to spread over: hold it for as long as it is shown.
-        step = (times[-1] or info.duration) / (n - 1)
+        # More slots than frames: hold each for as long as it is on screen; otherwise both ends are shown.
+        step = info.duration / n if n > len(times) else times[-1] / (n - 1)
         targets = [k * step for k in range(n)]
     return VideoView(_slots(info, targets, step), round(1 / step, 6))
 
@@ -76,7 +77,7 @@ def _slots(info: "VideoInfo", targets: list[float], step: float) -> tuple[Slot, 
     times = info.times
     # Half a frame of tolerance makes "on screen" the nearest frame at a constant rate, where targets fall a hair before a frame;
     # after a long still the next frame is not shown before its time.
-    interval = median(b - a for a, b in zip(times, times[1:], strict=False)) if len(times) > 1 else 0.0
+    interval = median(b - a for a, b in pairwise(times)) if len(times) > 1 else 0.0
     tolerance = min(interval, step) / 2
     slots: list[Slot] = []
     for target in targets:

@@ -1,5 +1,6 @@
 """Segments: the runs of consecutive slots that a perturbation moves, drops or resamples as one."""
 
+from itertools import pairwise
 from typing import Literal
 
 from vtalign.errors import InputError
@@ -16,11 +17,11 @@ def even_groups(n: int, count: int) -> Segments:
     if not 1 <= count <= n:
         raise InputError(f"cannot split {n} into {count} parts")
     edges = [index * n // count for index in range(count + 1)]
-    return tuple(zip(edges[:-1], edges[1:], strict=True))
+    return tuple(pairwise(edges))
 
 
 def temple_groups(n: int, strength: int) -> Segments:
-    """TEMPLE's rule (lscpku/TEMPLE, generator_base.py): runs of max(1, n // strength) things, the last one shorter where it must be.
+    """TEMPLE's rule (lscpku/TEMPLE, generator_base.py): runs of max(1, n // strength) things, the last one maybe shorter.
 
     Gives between `strength` and 2 * strength - 1 runs, so it is not the same as `even_groups` where strength does not divide n.
     """
@@ -34,7 +35,7 @@ def group_units(n: int, strength: int, grouping: Grouping) -> Segments:
 
 
 def check_segments(segments: Segments, length: int) -> Segments:
-    """`segments` as plain tuples; InputError where they do not cover `length` slots in order, without gap, overlap or empty ones."""
+    """`segments` as plain tuples; InputError where they do not cover `length` slots in order, without gap or overlap."""
     plain = tuple((int(start), int(stop)) for start, stop in segments)
     expected = 0
     for start, stop in plain:

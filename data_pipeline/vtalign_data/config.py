@@ -1,0 +1,228 @@
+"""`BuildConfig`: all that decides which preference pairs a folder of videos gives."""
+
+from pathlib import Path
+from string import Formatter
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from vtalign.config import Config, validate_config
+from vtalign.video.limits import DecodeLimits
+from vtalign.video.perturbation_spec import PerturbationSpec
+from vtalign.video.sample import FramePolicy
+
+
+def _check_fields(template: str, allowed: set[str], needed: set[str]) -> str:
+    """`template` if its {fields} are among `allowed` and have all of `needed`; else ValueError."""
+    try:
+        found = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+    except ValueError as error:
+        raise ValueError(f"'{template}' is no template: {error}") from None
+    if found - allowed:
+        raise ValueError(f"'{template}' has unknown field {{{sorted(found - allowed)[0]}}} (known: {_braced(allowed)})")
+    if needed - found:
+        raise ValueError(f"'{template}' lacks field {{{sorted(needed - found)[0]}}}")
+    return template
+
+
+def _braced(names: set[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in sorted(names)) or "none"
+
+
+class FrameOverride(Config):
+    """What to change of the model's own frame policy; None keeps the model's value."""
+
+    fps: float | None = None
+    max_frames: int | None = None
+    count: int | None = None
+    min_frames: int | None = None
+    max_pixels: int | None = None
+
+    def apply(self, policy: FramePolicy) -> FramePolicy:
+        """Raises ConfigError where both together make no policy."""
+        return validate_config(FramePolicy, {**policy.model_dump(), **self.model_dump(exclude_none=True)}, "frames")
+
+
+class ClipConfig(Config):
+    """Where one clip ends and the next begins, on the slots of a view."""
+
+    method: Literal["scenes", "uniform"] = Field("scenes", description="scenes: PySceneDetect's cuts; uniform: every `seconds`")
+    seconds: float = Field(2.0, gt=0, description="uniform: length of a clip, seconds")
+    threshold: float = Field(27.0, gt=0, description="scenes: ContentDetector threshold (PySceneDetect's default)")
+    detect_fps: float = Field(8.0, gt=0, description="scenes: frames per second that are looked at, at most")
+    min_slots: int = Field(2, ge=1, description="a shorter clip joins the one before it (motion needs two frames)")
+    min_clips: int = Field(2, ge=2, description="a video with fewer clips is filtered: it has no order")
+    max_clips: int = Field(32, ge=2, description="a video with more clips is filtered: its composed response would be a list")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.min_clips > self.max_clips:
+            raise ValueError(f"min_clips {self.min_clips} is above max_clips {self.max_clips}")
+        return self
+
+
+class CaptionConfig(Config):
+    """How the model describes one clip."""
+
+    prompt: str = Field("Describe what happens in this video in one short sentence.", min_length=1)
+    max_new_tokens: int = Field(64, ge=1)
+    temperature: float = Field(0.0, ge=0)
+
+
+class ComposerConfig(Config):
+    """How clip descriptions become one video-level response.
+
+    `join` writes them behind connectives; `model` asks the model, with text only, to merge them (TEMPLE's way).
+    """
+
+    method: Literal["join", "model"] = "join"
+    single: str = Field("{0}.", description="join: the response where there is one clip only")
+    first: str = "First, {0}."
+    middle: str = "Then, {0}."
+    last: str = "Finally, {0}."
+    separator: str = " "
+    merge_prompt: str = Field(
+        "These sentences describe the parts of one video, in order:\n{captions}\n"
+        "Merge them into one paragraph that tells what happens in this order. Add nothing.",
+        description="model: what is asked; {captions} is one line per clip",
+    )
+    max_new_tokens: int = Field(256, ge=1, description="model: length of the merged response")
+    temperature: float = Field(0.0, ge=0)
+
+    @field_validator("single", "first", "middle", "last")
+    @classmethod
+    def _one_caption(cls, value: str) -> str:
+        return _check_fields(value, {"0"}, {"0"})
+
+    @field_validator("merge_prompt")
+    @classmethod
+    def _has_captions(cls, value: str) -> str:
+        return _check_fields(value, {"captions"}, {"captions"})
+
+
+QuestionKind = Literal["order", "after", "match"]
+
+
+class QuestionConfig(Config):
+    """Questions put together from clip descriptions (source `text`): what is chosen is true of the clean view, what is rejected
+    would be true of the perturbed one. {a} and {b} are clip descriptions without full stop, in the order in which they are named.
+    """
+
+    kinds: tuple[QuestionKind, ...] = ("order", "after", "match")
+    per_perturbation: int = Field(1, ge=1, description="questions of each kind for one perturbed view, at most")
+    order: tuple[str, ...] = Field(
+        (
+            "Which happens first in the video: {a}, or {b}?",
+            "Which of these comes first in the video? {a}, or {b}?",
+            "What do we see earlier in the video: {a}, or {b}?",
+        ),
+        min_length=1,
+    )
+    after: tuple[str, ...] = Field(
+        (
+            "What happens in the video right after this: {a}?",
+            "In the video, what comes next after this: {a}?",
+        ),
+        min_length=1,
+    )
+    match: tuple[str, ...] = Field(
+        (
+            "Which is right about the video: {a}, or {b}?",
+            "Which of these happens in the video: {a}, or {b}?",
+        ),
+        min_length=1,
+    )
+    answer: str = Field("{0}.", description="how a clip description is given as the answer")
+
+    @field_validator("order", "match")
+    @classmethod
+    def _two_options(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_check_fields(template, {"a", "b"}, {"a", "b"}) for template in value)
+
+    @field_validator("after")
+    @classmethod
+    def _one_anchor(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_check_fields(template, {"a"}, {"a"}) for template in value)
+
+    @field_validator("answer")
+    @classmethod
+    def _one_caption(cls, value: str) -> str:
+        return _check_fields(value, {"0"}, {"0"})
+
+
+class FilterConfig(Config):
+    """Thresholds of the pair filters (rules: vtalign_data/filter.py)."""
+
+    max_length_ratio: float = Field(1.5, ge=1, description="longer side over shorter side, in characters (TEMPLE: 1.5)")
+    max_length_ratio_drop: float = Field(4.0, ge=1, description="the same for `drop`, whose rejected side is shorter by nature")
+    max_length_ratio_question: float = Field(3.0, ge=1, description="the same for questions: answers of a few words differ more")
+    placeholders: tuple[str, ...] = Field(
+        ("<video>", "<image>", "<|video_pad|>", "<|image_pad|>", "<|vision_start|>", "<|vision_end|>", "<|video|>", "<|image|>"),
+        description="media placeholders that no prompt or response may contain; the model's own special tokens are added",
+    )
+
+
+class BalanceConfig(Config):
+    """Chosen and rejected should not be told apart by length."""
+
+    max_accuracy: float = Field(0.55, ge=0.5, le=1, description="of a classifier that sees lengths only; 1 = keep all pairs")
+
+
+class BuildConfig(Config):
+    """`vtalign data build`: videos in, preference pairs out."""
+
+    videos: Path = Field(description="a folder, or a manifest of paths (.txt: one per line; .jsonl: key `video`)")
+    model: str = Field(description="path or Hub id of a video LLM, which describes the clips and scores the pairs")
+    out: Path = Field(description="run folder; an interrupted run in it is continued")
+    root: Path | None = Field(None, description="manifest paths are relative to it and stay inside (default: the manifest's)")
+    seed: int = 0
+    frames: FrameOverride = FrameOverride()
+    reader: Literal["pyav", "opencv", "decord"] = "pyav"
+    limits: DecodeLimits = DecodeLimits()
+    clips: ClipConfig = ClipConfig()
+    perturbations: tuple[PerturbationSpec, ...] = Field(
+        (
+            *(PerturbationSpec(name="shuffle", strength=strength) for strength in (16, 8, 4, 2)),
+            *(PerturbationSpec(name="reverse", strength=strength) for strength in (16, 8, 4, 2)),
+            PerturbationSpec(name="reverse", strength=16, frames="reversed"),
+            *(PerturbationSpec(name="drop", strength=strength) for strength in (4, 2)),
+            *(PerturbationSpec(name="speed", strength=strength) for strength in (4, 2)),
+        ),
+        min_length=1,
+        description="the grid, on the clips of a view; of several that show the same there, the first one stays",
+    )
+    captions: CaptionConfig = CaptionConfig()
+    composer: ComposerConfig = ComposerConfig()
+    response_prompts: tuple[str, ...] = Field(
+        (
+            "Describe what happens in the video, in the order in which it happens.",
+            "Tell what happens in this video from beginning to end.",
+            "What happens in this video? Keep to the order of events.",
+            "Give a step-by-step account of the video.",
+        ),
+        min_length=1,
+        description="what the video-level responses answer; one per video, so that its responses share a row",
+    )
+    questions: QuestionConfig = QuestionConfig()
+    filters: FilterConfig = FilterConfig()
+    balance: BalanceConfig = BalanceConfig()
+    batch_size: int = Field(32, ge=1, description="items per committed batch: at most this much is done again after a kill")
+    model_batch_size: int = Field(32, ge=1, description="prompts per forward pass")
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str = "auto"
+    trust_remote_code: bool = False
+    workers: int = Field(2, ge=1, description="decoder processes; any number gives the same pairs")
+    frame_cache: Path | None = Field(None, description="folder for decoded, resized frames: later stages do not decode again")
+
+    @field_validator("perturbations")
+    @classmethod
+    def _distinct(cls, value: tuple[PerturbationSpec, ...]) -> tuple[PerturbationSpec, ...]:
+        labels = [spec.label for spec in value]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"perturbation {label} is there twice")
+        return value
+
+    def result_settings(self) -> dict[str, object]:
+        """What decides the pairs: not where they go, nor how many workers make them."""
+        return self.model_dump(mode="json", exclude={"out", "workers", "frame_cache", "model_batch_size"})

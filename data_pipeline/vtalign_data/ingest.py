@@ -1,0 +1,80 @@
+"""Stage 2, ingest: every distinct file is decoded once in an isolated worker and described; copies are filtered.
+
+Where another reader than PyAV is selected, it is compared with PyAV on frames of every video.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import pyarrow as pa
+
+from vtalign.errors import VideoError
+from vtalign.video.isolated import DecodeWorkers
+from vtalign.video.probe import VideoInfo
+from vtalign_data.stage import BatchResult, Rejected, Row
+
+SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("video", pa.string()),
+        ("bytes", pa.int64()),
+        ("width", pa.int64()),
+        ("height", pa.int64()),
+        ("rotation", pa.int64()),
+        ("codec", pa.string()),
+        ("container_frames", pa.int64()),
+        ("frames", pa.int64()),
+        ("times", pa.list_(pa.float64())),
+        ("duration", pa.float64()),
+        ("access", pa.string()),
+        ("warnings", pa.list_(pa.string())),
+    ]
+)
+_INFO = tuple(name for name in SCHEMA.names if name not in ("video", "bytes"))
+
+# The scan row of the copy that stays (first path in order), and the paths of the others.
+Copies = tuple[Row, list[str]]
+
+
+def group_copies(scanned: Iterable[Row]) -> list[Copies]:
+    """Files of the same content together, in order of the first path of each."""
+    by_content = sorted(scanned, key=lambda row: (row["video_id"], row["video"]))
+    groups = [list(rows) for _, rows in groupby(by_content, key=lambda row: row["video_id"])]
+    return sorted(((first, [row["video"] for row in others]) for first, *others in groups), key=lambda copies: copies[0]["video"])
+
+
+def ingest(batch: Sequence[Copies], root: Path, workers: DecodeWorkers, reader: str) -> BatchResult:
+    """Probe one batch. A video that cannot be read, or that is another file by now, costs its line."""
+    result = BatchResult()
+    probed = workers.map_probe([root / row["video"] for row, _ in batch])
+    for (row, copies), info in zip(batch, probed, strict=True):
+        for copy in copies:
+            result.rejected.append(Rejected(copy, "filtered", "duplicate", f"same content as {row['video']}"))
+        if isinstance(info, VideoError):
+            result.rejected.append(Rejected(row["video"], "failed", info.reason, info.detail))
+        elif info.video_id != row["video_id"]:
+            result.rejected.append(Rejected(row["video"], "failed", "changed", "another content than when the run scanned it"))
+        else:
+            result.rows.append({"video": row["video"], "bytes": row["bytes"], **info.to_dict()})
+    return result if reader == "pyav" else _compared(result, root, workers, reader)
+
+
+def info_of(row: Row) -> VideoInfo:
+    """The `VideoInfo` of an ingest row."""
+    return VideoInfo.from_dict({name: row[name] for name in _INFO})
+
+
+def _compared(result: BatchResult, root: Path, workers: DecodeWorkers, reader: str) -> BatchResult:
+    """Where the reader shows other frames than PyAV, the video keeps a warning; where it cannot read it, the video is lost."""
+    rows, rejected = [], list(result.rejected)
+    checks = [(root / row["video"], reader, row["frames"]) for row in result.rows]
+    for row, found in zip(result.rows, workers.map_compare(checks), strict=True):
+        if isinstance(found, VideoError):
+            rejected.append(Rejected(row["video"], "failed", found.reason, f"{reader}: {found.detail}"))
+            continue
+        if found:
+            warning = f"{reader} differs from pyav at {len(found)} of the frames compared (first: {found[0]})"
+            row = {**row, "warnings": [*row["warnings"], warning]}
+        rows.append(row)
+    return BatchResult(rows, rejected)

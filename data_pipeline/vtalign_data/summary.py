@@ -1,0 +1,107 @@
+"""What a build made: counts by stage and reason, pairs by kind and perturbation, their lengths; data for tables and reports."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from vtalign.errors import RunFailed
+from vtalign.video.perturbation_spec import PerturbationSpec
+from vtalign_data.stage import Row, StageCounts
+
+
+@dataclass(frozen=True)
+class BuildSummary:
+    """`lengths`: level of balancing and `LengthReport` before and after; `warnings`: video warnings by text; `truncated`: clip
+    descriptions that ran into `captions.max_new_tokens`; `caption_requests`: distinct clips that were described."""
+
+    out: Path
+    model: str
+    fingerprint: str
+    seed: int
+    seconds: float
+    pairs: int
+    groups: int
+    by_kind: dict[str, int]
+    by_perturbation: dict[str, int]
+    caption_requests: int
+    truncated: int
+    warnings: dict[str, int]
+    lengths: dict[str, Any]
+    stages: tuple[StageCounts, ...]
+
+    @property
+    def pairs_folder(self) -> Path:
+        return self.out / "pairs"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "out": str(self.out), "stages": [asdict(stage) for stage in self.stages]}
+
+    def table(self) -> Table:
+        """What was kept, filtered and failed, by stage and reason."""
+        table = Table(title=f"{self.pairs} pairs in {self.groups} groups, {self.seconds:.0f} s", title_justify="left")
+        for column in ("stage", "of"):
+            table.add_column(column)
+        for column in ("kept", "filtered", "failed"):
+            table.add_column(column, justify="right")
+        table.add_column("reason")
+        for stage in self.stages:
+            table.add_row(stage.name, f"{stage.unit}s", str(stage.kept), *_cells(stage))
+            losses = [(str(count), "", reason) for reason, count in stage.filtered.items()]
+            losses += [("", str(count), reason) for reason, count in stage.failed.items()]
+            for filtered, failed, reason in losses if len(losses) > 1 else ():
+                table.add_row("", "", "", filtered, failed, reason)
+        return table
+
+
+def _cells(stage: StageCounts) -> tuple[str, str, str]:
+    reasons = [*stage.filtered, *stage.failed]
+    numbers = (sum(counts.values()) for counts in (stage.filtered, stage.failed))
+    filtered, failed = (str(number) if number else "" for number in numbers)
+    return filtered, failed, reasons[0] if len(reasons) == 1 else ""
+
+
+@lru_cache(maxsize=1024)
+def _label(parameters: str) -> str:
+    """`shuffle-4`, `reverse-2[frames=reversed]`, ..."""
+    return PerturbationSpec.model_validate(json.loads(parameters)["spec"]).label
+
+
+def count_pairs(rows: Iterable[Row], scored: Mapping[str, Row]) -> dict[str, Any]:
+    """Fields of the summary that are counted over the candidates that were scored."""
+    kinds: Counter[str] = Counter()
+    perturbations: Counter[str] = Counter()
+    for row in rows:
+        if row["pair_id"] in scored:
+            kinds[row["kind"]] += 1
+            perturbations[_label(row["parameters"])] += 1
+    return {
+        "pairs": len(scored),
+        "groups": len({row["group_id"] for row in scored.values()}),
+        "by_kind": dict(sorted(kinds.items())),
+        "by_perturbation": dict(sorted(perturbations.items())),
+    }
+
+
+def require_some(stages: list[StageCounts], out: Path) -> None:
+    """Raise RunFailed where the last of `stages` kept nothing, naming the rule that removed most of what it counts."""
+    last = stages[-1]
+    if last.kept:
+        return
+    removed: Counter[tuple[str, str]] = Counter()
+    for stage in stages:
+        if stage.unit == last.unit:
+            for counts in (stage.filtered, stage.failed):
+                removed.update({(stage.name, reason): count for reason, count in counts.items()})
+    if not removed:
+        raise RunFailed(f"{out}: no pairs: {last.name} had nothing to make a {last.unit} of")
+    (name, reason), most = removed.most_common(1)[0]
+    raise RunFailed(
+        f"{out}: no pairs left: {name} lost {most} of {sum(removed.values())} {last.unit}s to '{reason}' "
+        f"(see {out / 'stages' / name / 'rejected.jsonl'})"
+    )

@@ -1,0 +1,55 @@
+"""`EvalConfig`: what one evaluation run is. Checked before a model is read from disk."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from vtalign.config import Config
+from vtalign.video.limits import DecodeLimits
+from vtalign.video.sample import FramePolicy
+
+Control = Literal["none", "text", "one-frame", "shuffled", "reversed"]
+
+
+class EvalConfig(Config):
+    """One model on one benchmark under one control. Paths are relative to the working directory."""
+
+    model: str = Field(min_length=1, description="a checkpoint or adapter folder, or a Hub id")
+    benchmark: str = Field("temporal-shapes", description="a built-in benchmark or one from the entry points vtalign.benchmarks")
+    data: Path = Field(description="the benchmark's folder (for temporal-shapes a split of the synthetic corpus)")
+    out: Path = Field(description="an empty folder, or the one in which this run was stopped")
+    control: Control = Field("none", description="what the model is shown instead of the video; see vtalign_eval.controls")
+    batch_size: int = Field(64, ge=1, description="questions answered together")
+    max_new_tokens: int | None = Field(None, ge=1, description="longest reply in tokens; default: the benchmark's")
+    seed: int = Field(0, ge=0, description="of the shuffled control and of the bootstrap")
+    limit: int | None = Field(None, ge=1, description="only the first so many questions; conflict groups cut by it do not count")
+    fail_under: float | None = Field(None, ge=0, le=1, description="exit code 3 where temporal accuracy is below this fraction")
+    frames: dict[str, Any] = Field({}, description="what of the checkpoint's frame policy to change, such as `frames.fps=1`")
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, ..")
+    trust_remote_code: bool = Field(False, description="run code that comes with the model")
+    decode_workers: int = Field(1, ge=1, description="processes that read videos")
+    decode: DecodeLimits = DecodeLimits()
+    reader: Literal["pyav", "opencv", "decord"] = "pyav"
+    frame_cache: Path | None = Field(None, description="folder of decoded frames that runs share; default: none kept")
+
+    @field_validator("frames")
+    @classmethod
+    def _known_frame_settings(cls, value: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(set(value) - set(FramePolicy.model_fields))
+        if unknown:
+            raise ValueError(f"unknown frame setting '{unknown[0]}' (known: {', '.join(FramePolicy.model_fields)})")
+        try:
+            FramePolicy.model_validate(value)
+        except ValidationError as error:
+            # combinations with the checkpoint's own policy are checked when that is known
+            for wrong in error.errors():
+                if wrong["loc"]:
+                    raise ValueError(f"{wrong['loc'][0]} {wrong['input']!r}: {wrong['msg']}") from None
+        return value
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the result, as plain data: all but where it is written, what is asked of it, and how fast it runs."""
+        speed = {"batch_size", "device", "decode_workers", "frame_cache"}
+        return self.model_dump(mode="json", exclude={"out", "fail_under", *speed})

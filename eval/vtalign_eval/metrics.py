@@ -1,0 +1,103 @@
+"""What is measured: every metric is a column of unit values, a unit being a question or a conflict group.
+
+Accuracy counts exact readings and keeps every question in the denominator: no reply, an unparsable one or an unreadable video is
+wrong. Strict accuracy counts conflict groups in which every sibling's question is right; who ignores time answers all siblings
+the same and scores exactly 0.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from vtalign_eval.benchmarks import Benchmark
+from vtalign_eval.outcomes import Outcome
+from vtalign_eval.statistics import Column, Estimate, column
+
+Key = tuple[str, ...]
+"""("metrics", name), ("aspects", aspect, name) or ("events", count, name): the place of a number in the results."""
+
+
+def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, Column]:
+    """Columns of all metrics; the empty ones too (no conflict groups, say)."""
+    temporal = [o for o in outcomes if o.aspect in benchmark.temporal_aspects]
+    static = [o for o in outcomes if o.aspect in benchmark.static_aspects]
+    yes_no = [o for o in outcomes if o.choice is not None and {option.casefold() for option in o.options} == {"yes", "no"}]
+    columns: dict[Key, Column] = {
+        ("metrics", "temporal"): _accuracy(temporal),
+        ("metrics", "temporal_strict"): _over_groups(temporal, _all_right),
+        ("metrics", "static"): _accuracy(static),
+        ("metrics", "accuracy"): _accuracy(outcomes),
+        ("metrics", "same_answer_rate"): _over_groups(temporal, _all_same),
+        ("metrics", "parse_rate"): _share(outcomes, lambda o: o.choice is not None),
+        ("metrics", "temporal_lenient"): _share(temporal, lambda o: o.lenient_correct),
+        ("metrics", "static_lenient"): _share(static, lambda o: o.lenient_correct),
+        ("metrics", "lenient_parse_rate"): _share(outcomes, lambda o: o.lenient_choice is not None),
+        ("metrics", "yes_rate"): _share(yes_no, lambda o: o.choice is not None and o.choice.casefold() == "yes"),
+    }
+    for aspect in (*benchmark.temporal_aspects, *benchmark.static_aspects):
+        asked = [o for o in outcomes if o.aspect == aspect]
+        columns["aspects", aspect, "accuracy"] = _accuracy(asked)
+        columns["aspects", aspect, "strict"] = _over_groups(asked, _all_right)
+        columns["aspects", aspect, "lenient"] = _share(asked, lambda o: o.lenient_correct)
+    for events in sorted({o.events for o in outcomes if o.events is not None}):
+        here = [o for o in outcomes if o.events == events]
+        columns["events", str(events), "temporal"] = _accuracy([o for o in here if o.aspect in benchmark.temporal_aspects])
+        for aspect in (*benchmark.temporal_aspects, *benchmark.static_aspects):
+            columns["events", str(events), aspect] = _accuracy([o for o in here if o.aspect == aspect])
+    return columns
+
+
+def chance(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[str, float]:
+    """What blind guessing among the options gives, on average, in accuracy per aspect and in strict accuracy."""
+    blind = {}
+    for aspect in (*benchmark.temporal_aspects, *benchmark.static_aspects):
+        shares = [1 / len(o.options) for o in outcomes if o.aspect == aspect]
+        if shares:
+            blind[aspect] = float(np.mean(shares))
+    groups = conflict_groups([o for o in outcomes if o.aspect in benchmark.temporal_aspects])
+    if groups:
+        blind["temporal_strict"] = float(np.mean([np.prod([1 / len(o.options) for o in group]) for group in groups]))
+    return blind
+
+
+def conflict_groups(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
+    """Members of each conflict group."""
+    members: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        if outcome.group is not None:
+            members[outcome.group].append(outcome)
+    return list(members.values())
+
+
+def nested(estimates: dict[Key, Estimate], write: Callable[[Estimate], dict[str, Any]]) -> dict[str, Any]:
+    """Estimates as a tree of plain data, each in the place that its key names."""
+    tree: dict[str, Any] = {}
+    for key, estimate in estimates.items():
+        branch = tree
+        for part in key[:-1]:
+            branch = branch.setdefault(part, {})
+        branch[key[-1]] = write(estimate)
+    return tree
+
+
+def _accuracy(outcomes: Sequence[Outcome]) -> Column:
+    return _share(outcomes, lambda o: o.correct)
+
+
+def _share(outcomes: Sequence[Outcome], holds: Callable[[Outcome], bool]) -> Column:
+    return column([holds(o) for o in outcomes], [o.family for o in outcomes])
+
+
+def _over_groups(outcomes: Sequence[Outcome], holds: Callable[[list[Outcome]], bool]) -> Column:
+    groups = conflict_groups(outcomes)
+    return column([holds(group) for group in groups], [group[0].family for group in groups])
+
+
+def _all_right(group: list[Outcome]) -> bool:
+    return all(o.correct for o in group)
+
+
+def _all_same(group: list[Outcome]) -> bool:
+    return group[0].said is not None and len({o.said for o in group}) == 1

@@ -1,0 +1,141 @@
+"""`run_eval`: one model on one benchmark, from questions to `results.json`. Stopped at any moment, it goes on from there."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vtalign.artifacts import claim_run_folder, write_json
+from vtalign.config import validate_config
+from vtalign.errors import GateNotMet, InputError, RunFailed
+from vtalign.ids import file_hash
+from vtalign.models.load import load_video_lm
+from vtalign.models.video_lm import VideoLM
+from vtalign.video.frames import FrameStore
+from vtalign.video.isolated import DecodeWorkers
+from vtalign.video.sample import FramePolicy
+from vtalign_eval.benchmarks import Benchmark, find_benchmark
+from vtalign_eval.config import EvalConfig
+from vtalign_eval.items import Item, take
+from vtalign_eval.outcomes import Outcome, outcome_of, samples_file, write_samples
+from vtalign_eval.predict import PREDICTIONS, Question, Reply, ReplyLog, predict, question_key
+from vtalign_eval.results import RESULTS, results_of
+from vtalign_eval.tables import print_results
+from vtalign_eval.views import ShownVideos, hash_of_all, show, video_hashes
+
+TIMING = "timing.json"
+
+
+def run_eval(config: EvalConfig, console: Console | None = None) -> dict[str, Any]:
+    """Answer, grade and measure. Returns the results and leaves `results.json`, `samples_<benchmark>.jsonl` and `timing.json`.
+
+    Prints a table to `console` (default: standard output). Raises InputError for input that cannot be used, RunFailed where no
+    video could be read, and, after everything is written, GateNotMet where temporal accuracy is below `config.fail_under`.
+    """
+    console = console or Console()
+    benchmark = find_benchmark(config.benchmark)
+    if not config.data.is_dir():
+        raise InputError(f"{config.data}: no such data folder")
+    loaded = tuple(benchmark.load(config.data))
+    items = take(loaded, config.limit)
+    hashes = {} if config.control == "text" else video_hashes(config.data, [item.video for item in items])
+    data = {
+        "questions": len(loaded),
+        "question_files": {name: file_hash(config.data / name) for name in benchmark.question_files},
+        "videos": hash_of_all(hashes) if hashes else None,
+    }
+    claim_run_folder(config.out, {**config.settings(), "data_hashes": data}, "eval run")
+    lm = load_for_eval(config)
+    questions = _questions(config, benchmark, items, hashes, lm)
+    log = ReplyLog(config.out / PREDICTIONS)
+    log.require_only(questions, config.model)
+    started = time.monotonic()
+    pending = [question for question in questions if question.key not in log.replies]
+    failed = _answer(config, lm, pending, log, console) if pending else {}
+    outcomes = _graded(questions, log.replies | failed, benchmark)
+    if all(outcome.failure is not None for outcome in outcomes):
+        raise RunFailed(f"{config.data}: not one of its videos could be read (first: {outcomes[0].video}: {outcomes[0].failure})")
+    record = {
+        "benchmark": benchmark.name,
+        "config": config.model_dump(mode="json", exclude={"out"}),
+        "control": config.control,
+        "max_new_tokens": questions[0].max_new_tokens,
+        "data": data,
+        "frame_policy": lm.policy.model_dump(mode="json"),
+        "model_fingerprint": lm.fingerprint,
+    }
+    results = results_of(outcomes, benchmark, config.seed, record)
+    write_samples(config.out / samples_file(benchmark.name), outcomes, benchmark)
+    write_json(config.out / TIMING, {"seconds": time.monotonic() - started, "answered": len(pending), "device": str(lm.device)})
+    write_json(config.out / RESULTS, results)
+    print_results(console, results, config)
+    _check_gate(config, results)
+    return results
+
+
+def load_for_eval(config: EvalConfig) -> VideoLM:
+    """The model under its own frame policy with what `config.frames` changes."""
+    lm = load_video_lm(config.model, dtype=config.dtype, device=config.device, trust_remote_code=config.trust_remote_code)
+    if not config.frames:
+        return lm
+    policy = validate_config(FramePolicy, lm.policy.model_dump() | config.frames, "frames")
+    return VideoLM(lm.model, lm.processor, policy, name=config.model)
+
+
+def _questions(
+    config: EvalConfig, benchmark: Benchmark, items: tuple[Item, ...], hashes: dict[str, str | None], lm: VideoLM
+) -> list[Question]:
+    longest = config.max_new_tokens or benchmark.max_new_tokens
+    made = []
+    for item in items:
+        text = item.question + benchmark.suffix
+        key = question_key(lm.fingerprint, text, hashes.get(item.video), config.control, config.seed, longest)
+        made.append(Question(key, item, text, longest))
+    return made
+
+
+def _answer(config: EvalConfig, lm: VideoLM, pending: list[Question], log: ReplyLog, console: Console) -> dict[str, Reply]:
+    """Answer what is pending into `log`. Returns the failed replies, by key."""
+    failed: dict[str, Reply] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    videos = sorted({question.item.video for question in pending})
+    # bars belong to the terminal, not into a file that the table is sent to
+    bar_console = Console(stderr=True, quiet=console.quiet)
+    with Progress(*columns, console=bar_console) as bars, DecodeWorkers(config.decode_workers, config.decode) as workers:
+        looking = bars.add_task("videos", total=len(videos))
+        asking = bars.add_task("questions", total=len(pending))
+
+        def on_batch(questions: Sequence[Question], replies: Sequence[Reply]) -> None:
+            log.add(questions, replies)
+            failed.update({q.key: reply for q, reply in zip(questions, replies, strict=True) if reply.text is None})
+            bars.advance(asking, len(questions))
+
+        def on_video(count: int) -> None:
+            bars.advance(looking, count)
+
+        shown = show(config.data, videos, lm.policy, config.control, config.seed, workers, on_video)
+        store = frame_store(config, shown, lm.policy, workers)
+        predict(lm, pending, shown, store, config.batch_size, on_batch)
+    return failed
+
+
+def frame_store(config: EvalConfig, shown: ShownVideos, policy: FramePolicy, workers: DecodeWorkers) -> FrameStore:
+    return FrameStore(config.data, shown.paths, policy, reader=config.reader, workers=workers, cache=config.frame_cache)
+
+
+def _graded(questions: list[Question], replies: dict[str, Reply], benchmark: Benchmark) -> list[Outcome]:
+    return [outcome_of(q.item, replies[q.key], benchmark.grade(replies[q.key].text, q.item)) for q in questions]
+
+
+def _check_gate(config: EvalConfig, results: dict[str, Any]) -> None:
+    if config.fail_under is None:
+        return
+    temporal = results["vtalign"]["metrics"].get("temporal")
+    if temporal is None:
+        raise InputError(f"fail_under: {config.data} has no temporal questions to hold it to")
+    if temporal["value"] < config.fail_under:
+        raise GateNotMet(
+            f"temporal accuracy {temporal['value']:.4f} is below {config.fail_under} (--fail-under); see {config.out / RESULTS}"
+        )

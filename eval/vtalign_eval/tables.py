@@ -1,0 +1,119 @@
+"""What a person sees at the end of a run or a comparison."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from vtalign_eval.config import EvalConfig
+
+_MAIN = {
+    "temporal": "temporal",
+    "temporal_strict": "strict on conflict groups",
+    "static": "static",
+    "same_answer_rate": "same answer to siblings",
+    "temporal_lenient": "temporal, lenient reading",
+    "parse_rate": "parse rate",
+}
+_LISTED_FLIPS = 5
+
+
+def print_results(console: Console, results: dict[str, Any], config: EvalConfig) -> None:
+    """The table of one run: headline, aspects, number of events, and what went wrong."""
+    found = results["vtalign"]
+    control = "" if config.control == "none" else f", control: {config.control}"
+    title = f"{found['benchmark']}{control}: {escape(config.model)}"
+    table = _table(title, ["accuracy %", "95 % interval", "strict %", "chance %", "n"])
+    for name, label in _MAIN.items():
+        if name in found["metrics"]:
+            metric = found["metrics"][name]
+            blind = found["chance"].get(name)
+            table.add_row(label, _percent(metric["value"]), _interval(metric["ci95"]), "", _percent(blind), str(metric["n"]))
+    table.add_section()
+    for aspect, columns in found.get("aspects", {}).items():
+        metric, strict = columns["accuracy"], columns.get("strict")
+        blind = found["chance"].get(aspect)
+        cells = _percent(metric["value"]), _interval(metric["ci95"]), _percent(strict["value"]) if strict else "", _percent(blind)
+        table.add_row(aspect.replace("_", " "), *cells, str(metric["n"]))
+    table.add_section()
+    for events, columns in found.get("events", {}).items():
+        for name in ("temporal", "static"):
+            if name in columns:
+                metric = columns[name]
+                label = f"{name}, {events} event{'s' if events != '1' else ''}"
+                table.add_row(label, _percent(metric["value"]), _interval(metric["ci95"]), "", "", str(metric["n"]))
+    console.print(table)
+    _print_notes(console, found)
+
+
+def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
+    """The table of a comparison, B against A, and the first flipped questions."""
+    headings = ["A %", "B %", "B - A", "95 % interval", "p", "p (Holm)", "McNemar p", "fixed/broken", "n"]
+    table = _table(f"A: {escape(comparison['a']['model'])}   B: {escape(comparison['b']['model'])}", headings)
+    rows = [(_MAIN[name], comparison["metrics"][name]) for name in _MAIN if name in comparison["metrics"]]
+    for label, entry in rows:
+        table.add_row(label, *_difference_cells(entry))
+    table.add_section()
+    for aspect, entries in comparison.get("aspects", {}).items():
+        table.add_row(aspect.replace("_", " "), *_difference_cells(entries["accuracy"]))
+    console.print(table)
+    for reason in comparison["forced"]:
+        console.print(f"[yellow]compared although[/] {escape(reason)}")
+    for kind, flips in comparison["flipped"].items():
+        console.print(f"{kind}: {len(flips)} questions")
+        for flip in flips[:_LISTED_FLIPS]:
+            line = f"  {flip['video']} ({flip['aspect']}): {flip['question']} answer: {flip['answer']};"
+            console.print(escape(f"{line} A: {flip['a']!r}, B: {flip['b']!r}"), highlight=False)
+
+
+def _print_notes(console: Console, found: dict[str, Any]) -> None:
+    counts = found["counts"]
+    if counts["unparsable"]:
+        leniently = f"{counts['unparsable_leniently']} of them leniently too"
+        console.print(f"{counts['unparsable']} replies are unparsable ({leniently}); they count as wrong")
+    if counts["uncontrolled"]:
+        console.print(f"{counts['uncontrolled']} questions are about videos that the control cannot change (stills)")
+    for reason, entry in found["decode_failures"].items():
+        videos = entry["videos"]
+        more = f" and {len(videos) - 3} more" if len(videos) > 3 else ""
+        names = escape(", ".join(videos[:3]))
+        line = f"[yellow]{reason}[/]: {len(videos)} videos could not be read ({names}{more}):"
+        console.print(f"{line} {entry['questions']} questions count as wrong")
+
+
+def _table(title: str, headings: list[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _difference_cells(entry: dict[str, Any]) -> list[str]:
+    test = entry.get("mcnemar")
+    return [
+        _percent(entry["a"]),
+        _percent(entry["b"]),
+        f"{100 * entry['difference']:+.1f}",
+        _interval(entry["ci95"]),
+        _p_value(entry["p_value"]),
+        _p_value(entry.get("p_holm")),
+        _p_value(test["p_exact"]) if test else "",
+        f"{test['fixed']}/{test['broken']}" if test else "",
+        str(entry["n"]),
+    ]
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}"
+
+
+def _interval(bounds: list[float] | None) -> str:
+    return "" if bounds is None else f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f}"
+
+
+def _p_value(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "<.001" if value < 0.001 else f"{value:.3f}".lstrip("0") if value < 1 else "1"

@@ -1,0 +1,79 @@
+"""A small but complete report: every part of it is there once."""
+
+import numpy as np
+import pytest
+
+from vtalign.report.build_report import BuildReport
+from vtalign.report.demo_report import ArmResult, DemoReport, Measure
+from vtalign.report.outcomes import Lengths, StageOutcome
+from vtalign.report.pairs import PairCard
+
+HOSTILE = "<script>document.title='taken'</script><img src=x onerror=alert(1)>"
+
+
+def measure(value: float) -> Measure:
+    return {"value": value, "low": value - 0.03, "high": value + 0.03, "n": 400, "chance": 0.5}
+
+
+def arm(description: str, temporal: float) -> ArmResult:
+    metrics = {"temporal": measure(temporal), "temporal_strict": measure(temporal - 0.2), "static": measure(0.96)}
+    return {"description": description, "steps": 60, "metrics": metrics, "aspects": {"order": measure(temporal), "speed": measure(0.6)}}
+
+
+@pytest.fixture
+def pair() -> PairCard:
+    frames = np.arange(4 * 16 * 16 * 3, dtype=np.uint8).reshape(4, 16, 16, 3)
+    times = ["0.0 s", "0.5 s", "1.0 s", "1.5 s"]
+    return {
+        "title": "video-1 · shuffle 2",
+        "prompt": "Describe the video.",
+        "chosen": "A red circle grows, then a blue square moves left.",
+        "rejected": f"A blue square moves left, then a red circle grows. {HOSTILE}",
+        "clean": {"frames": frames, "captions": times, "segments": [0, 0, 1, 1]},
+        "perturbed": {"frames": frames[[2, 3, 0, 1]], "captions": times, "segments": [1, 1, 0, 0]},
+        "note": "difficulty 0.4",
+    }
+
+
+@pytest.fixture
+def lengths() -> dict[str, Lengths]:
+    before: Lengths = {"pairs": 120, "chosen": 20.0, "rejected": 18.5, "gap": 1.5, "classifier_accuracy": 0.61}
+    after: Lengths = {"pairs": 90, "chosen": 19.0, "rejected": 19.1, "gap": -0.1, "classifier_accuracy": 0.51}
+    return {"before balancing": before, "after balancing": after}
+
+
+@pytest.fixture
+def stages() -> list[StageOutcome]:
+    ingest: StageOutcome = {"name": "01-ingest", "unit": "videos", "kept": 39, "filtered": {}, "failed": {"corrupt": 1}}
+    chosen: StageOutcome = {"name": "06-filter", "unit": "pairs", "kept": 90, "filtered": {"identical": 7, HOSTILE: 2}, "failed": {}}
+    return [ingest, chosen]
+
+
+@pytest.fixture
+def demo_data(pair: PairCard, lengths: dict[str, Lengths], stages: list[StageOutcome]) -> DemoReport:
+    gain = {"temporal": 0.12, "ci95": [0.09, 0.15], "p_value": 0.0002, "static": -0.001, "static_ci95": [-0.01, 0.008]}
+    steps = [{"step": step, "loss": 0.7 - 0.005 * step, "rewards/margins": 0.02 * step} for step in range(1, 61)]
+    return {
+        "seconds": 604.0,
+        "seed": "0",
+        "arms": {"base": arm("as shipped", 0.55), "sft_only": arm("SFT", 0.56), "dpo_then_sft": arm("DPO, then SFT", 0.68)},
+        "gain": {"dpo_then_sft - sft_only": gain},  # type: ignore[typeddict-item]
+        "training": {"dpo_then_sft": {"points": steps, "stages": [("dpo: easy", 1, 30), ("sft", 30, 60)]}},
+        "pairs": [pair],
+        "lengths": lengths,
+        "build": stages,
+    }
+
+
+@pytest.fixture
+def build_data(pair: PairCard, lengths: dict[str, Lengths], stages: list[StageOutcome]) -> BuildReport:
+    return {
+        "videos": 40,
+        "pairs": 90,
+        "seconds": 75.0,
+        "stages": stages,
+        "lengths": lengths,
+        "by_perturbation": {"shuffle 2": 50, "reverse 1": 40},
+        "bad_videos": [{"video": "a<b>.mp4", "reason": "corrupt", "detail": HOSTILE}],
+        "examples": [pair],
+    }

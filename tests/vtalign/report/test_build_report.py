@@ -1,0 +1,26 @@
+"""The data build's page: what was kept, what was not, and why."""
+
+from pathlib import Path
+
+import pytest
+
+from vtalign.report.build_report import BuildReport, duration, write_build_report
+
+
+def test_every_reason_and_every_bad_video_is_named(tmp_path: Path, build_data: BuildReport) -> None:
+    write_build_report(tmp_path / "report.html", build_data)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for expected in ("corrupt", "identical", "a&lt;b&gt;.mp4", "51.0 %", "shuffle 2", "1 min 15 s"):
+        assert expected in text
+    assert "<script" not in text
+
+
+def test_a_length_confound_is_flagged(tmp_path: Path, build_data: BuildReport) -> None:
+    build_data["lengths"]["after balancing"]["classifier_accuracy"] = 0.6
+    write_build_report(tmp_path / "report.html", build_data)
+    assert 'tile bad"' in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(8.2, "8 s"), (75, "1 min 15 s"), (7322, "2 h 2 min")])
+def test_duration(seconds: float, words: str) -> None:
+    assert duration(seconds) == words

@@ -1,0 +1,40 @@
+"""The page is one file: escaped, and nothing in it points outside."""
+
+import re
+
+import pytest
+from markupsafe import Markup
+
+from vtalign.report.page import Section, Tile, page
+from vtalign.report.tables import table
+
+HOSTILE = '<script>alert("x")</script>'
+
+
+def test_plain_text_is_escaped_everywhere() -> None:
+    text = page(
+        HOSTILE,
+        HOSTILE,
+        [Section(HOSTILE, HOSTILE, [table([HOSTILE], [[HOSTILE]], HOSTILE)])],
+        [Tile(HOSTILE, HOSTILE, HOSTILE)],
+        HOSTILE,
+    )
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;") == 11  # the title stands twice
+
+
+def test_blocks_are_trusted_markup_and_plain_blocks_are_not() -> None:
+    assert "<b>kept</b>" in page("t", "l", [Section("s", blocks=[Markup("<b>kept</b>")])])
+    assert "&lt;b&gt;" in page("t", "l", [Section("s", blocks=["<b>text</b>"])])  # type: ignore[list-item]
+
+
+def test_a_page_refers_to_nothing_outside() -> None:
+    text = page("t", "l", [Section("s", blocks=[table(["a"], [["b"]])])], [Tile("a", "1")])
+    assert not re.search(r"https?:|//[a-z]|@import|<link|<script|url\(", text)
+
+
+@pytest.mark.parametrize(("values", "aligned"), [([1, 2345], True), (["+1.5", "−0.3"], True), ([1, "n/a"], False), (["01-ingest", "kept"], False)])
+def test_a_column_is_aligned_right_only_when_all_of_it_is_numbers(values: list[object], aligned: bool) -> None:
+    text = table(["column"], [[value] for value in values])
+    assert (text.count('class="number"') == 3) is aligned
+    assert aligned or 'class="number"' not in text

@@ -1,0 +1,110 @@
+"""A small world to train on: real mp4 files, pairs made from their captions, a recipe with one step of each kind."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vtalign.artifacts import read_jsonl
+from vtalign.config import validate_config
+from vtalign.preference.pair import AppliedPerturbation, PreferencePair, Scores, group_id_of
+from vtalign.preference.schema import write_pairs
+from vtalign.training.config import TrainConfig
+from vtalign.video.limits import DecodeLimits
+from vtalign.video.probe import probe
+from vtalign.video.sample import FramePolicy, sample
+
+TINY = FramePolicy(fps=2.0, max_frames=64, max_pixels=48 * 48, multiple=16)
+STRENGTHS = (2, 4, 8)
+
+
+@pytest.fixture(scope="session")
+def train_split(small_corpus: Path) -> Path:
+    return small_corpus / "train"
+
+
+@pytest.fixture(scope="session")
+def example_pairs(train_split: Path) -> list[PreferencePair]:
+    """Three pairs for each of eight videos of several clips: the caption against re-ordered captions, one for each strength."""
+    pairs = []
+    rows = [row for row in read_jsonl(train_split / "captions.jsonl") if len(row["clips"]) > 1][:8]
+    for row in rows:
+        info = probe(train_split / row["video"], DecodeLimits())
+        view = sample(info, TINY)
+        clips = row["clips"]
+        for number, strength in enumerate(STRENGTHS):
+            told = clips[::-1] if number == 0 else [*clips[1:], clips[0], *clips[:number]]
+            rejected = " then ".join(told)
+            pairs.append(
+                PreferencePair(
+                    pair_id=f"pair-{info.video_id[-6:]}-{strength}",
+                    group_id=group_id_of(view.view_id, "Describe the video.", row["caption"]),
+                    video_id=info.video_id,
+                    video=row["video"],
+                    view_id=view.view_id,
+                    view=view,
+                    prompt="Describe the video.",
+                    chosen=row["caption"],
+                    rejected=rejected,
+                    source="self",
+                    perturbation=AppliedPerturbation("shuffle", strength, 0, {}),
+                    scores=Scores(-40.0 - number, -50.0 + 3 * number, 20, 22),
+                    fingerprint="model-of-somebody-else",
+                )
+            )
+    assert len(pairs) >= 18
+    return pairs
+
+
+@pytest.fixture(scope="session")
+def pairs_folder(example_pairs: list[PreferencePair], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pairs")
+    write_pairs(folder, example_pairs)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sft_file(train_split: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve rows about videos and one of text alone."""
+    rows = list(read_jsonl(train_split / "sft.jsonl"))[:12]
+    turns = [{"from": "human", "value": "What comes after one?"}, {"from": "gpt", "value": "two"}]
+    rows.append({"id": "text", "conversations": turns})
+    file = tmp_path_factory.mktemp("sft") / "sft.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+@pytest.fixture(scope="session")
+def frame_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("frames")
+
+
+@pytest.fixture
+def recipe(
+    tiny_checkpoint: Path, train_split: Path, pairs_folder: Path, sft_file: Path, frame_cache: Path
+) -> Callable[..., TrainConfig]:
+    """`recipe(output, dpo={..}, sft={..}, order=("dpo", "sft"), **top)`: a short dpo stage and a short sft stage."""
+
+    def make(
+        output: Path, *, dpo: Any = None, sft: Any = None, order: tuple[str, ...] = ("dpo", "sft"), **top: Any
+    ) -> TrainConfig:
+        dpo_data = {"data": str(pairs_folder), "learning_rate": 1e-3, "pairs_per_step": 6}
+        sft_data = {"data": str(sft_file), "learning_rate": 1e-3, "rows_per_step": 6}
+        stages = {
+            "dpo": {"kind": "dpo", "name": "dpo", **dpo_data, **(dpo or {})},
+            "sft": {"kind": "sft", "name": "sft", **sft_data, **(sft or {})},
+        }
+        data = {
+            "model": str(tiny_checkpoint),
+            "output": str(output),
+            "videos": str(train_split),
+            "frame_cache": str(frame_cache),
+            "device": "cpu",
+            "stages": [stages[name] for name in order],
+            **top,
+        }
+        return validate_config(TrainConfig, data, "test")
+
+    return make

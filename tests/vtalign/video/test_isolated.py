@@ -1,0 +1,194 @@
+"""Whatever happens to a decoder process costs one video."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vtalign.errors import InputError, VideoError
+from vtalign.video.isolated import DecodeLimits, DecodeWorkers, ReadRequest
+from vtalign.video.probe import probe
+from vtalign.video.readers import read_frames
+from vtalign.video.sample import FramePolicy
+
+from .numbered_clips import number_of, write_numbered
+
+LIMITS = DecodeLimits(timeout_s=60)
+
+
+@pytest.fixture(scope="module")
+def endless(clips: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A right mp4 with a terabyte of nothing after it: hashing it would take half an hour."""
+    path = tmp_path_factory.mktemp("endless") / "endless.mp4"
+    path.write_bytes(clips["closed_gop.mp4"].read_bytes() + b"\x00\x00\x00\x00free")
+    os.truncate(path, 1 << 40)
+    return path
+
+
+def test_the_same_as_in_process(workers: DecodeWorkers, clips: dict[str, Path]) -> None:
+    for path in (clips["open_gop.mp4"], clips["vfr.mp4"]):
+        assert workers.probe(path) == probe(path, LIMITS)
+        assert (workers.read(path, [3, 40]) == read_frames(path, [3, 40], None, LIMITS)).all()
+        assert workers.read(path, [3], FramePolicy(max_pixels=1024, multiple=16)).shape == (1, 32, 32, 3)
+        assert workers.read(path, [3], (10, 20), "opencv").shape == (1, 20, 10, 3)
+        assert workers.compare(path, "opencv", 60) == []
+
+
+def test_many_at_once_stay_in_order(workers: DecodeWorkers, clips: dict[str, Path], tmp_path: Path) -> None:
+    paths = [*clips.values(), tmp_path / "absent.mp4", *clips.values()]
+    infos = list(workers.map_probe(paths))
+    assert isinstance(infos[len(clips)], VideoError)
+    assert [info.frames for info in infos if not isinstance(info, VideoError)] == [60] * 2 * len(clips)
+    requests = [ReadRequest(path, [n]) for n, path in enumerate(clips.values())]
+    assert [number_of(frames[0]) for frames in workers.map_read(requests) if isinstance(frames, np.ndarray)] == list(range(len(clips)))
+    assert len(workers.pids) <= 2
+
+
+def test_leaving_a_map_early_does_not_spoil_the_pool(clips: dict[str, Path]) -> None:
+    with DecodeWorkers(2, LIMITS) as pool:
+        for _ in pool.map_probe([clips["closed_gop.mp4"]] * 50):
+            break
+        assert pool.probe(clips["closed_gop.mp4"]).frames == 60
+
+
+def test_mistakes_of_the_caller_are_not_the_videos(workers: DecodeWorkers, clips: dict[str, Path]) -> None:
+    with pytest.raises(InputError, match="unknown"):
+        workers.read(clips["closed_gop.mp4"], [0], reader="vlc")
+    with pytest.raises(ValueError, match="rising"):
+        workers.read(clips["closed_gop.mp4"], [1, 0])
+
+
+def test_a_file_that_takes_forever_is_given_up_and_the_next_one_read(endless: Path, clips: dict[str, Path]) -> None:
+    with DecodeWorkers(1, DecodeLimits(timeout_s=1.5)) as pool:
+        results = list(pool.map_probe([clips["closed_gop.mp4"], endless, clips["vfr.mp4"]]))
+    assert [getattr(r, "reason", None) or r.frames for r in results] == [60, "timeout", 60]
+
+
+@pytest.mark.parametrize("how", [signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV])
+def test_a_crash_costs_the_video_that_was_being_read(endless: Path, clips: dict[str, Path], how: signal.Signals) -> None:
+    with DecodeWorkers(1, LIMITS) as pool:
+        pool.probe(clips["closed_gop.mp4"])
+        (first,) = pool.pids
+        timer = threading.Timer(0.4, os.kill, (first, how))
+        timer.start()
+        results = list(pool.map_probe([endless, clips["closed_gop.mp4"]]))
+        timer.join()
+        assert isinstance(results[0], VideoError)
+        assert (results[0].reason, results[0].path) == ("crashed", str(endless)) and how.name in results[0].detail
+        assert not isinstance(results[1], VideoError) and results[1].frames == 60
+        assert pool.pids and first not in pool.pids
+
+
+def test_a_worker_that_dies_between_two_videos_costs_nothing(clips: dict[str, Path]) -> None:
+    with DecodeWorkers(1, LIMITS) as pool:
+        pool.probe(clips["closed_gop.mp4"])
+        (pid,) = pool.pids
+        os.kill(pid, signal.SIGKILL)
+        _wait(lambda: not pool.pids)
+        assert pool.probe(clips["closed_gop.mp4"]).frames == 60
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is bounded on Linux only")
+def test_memory_is_bounded(tmp_path: Path, clips: dict[str, Path]) -> None:
+    path = write_numbered(tmp_path / "large.avi", frames=3, codec="mjpeg", pixel_format="yuvj420p", size=(4096, 4096))
+    with DecodeWorkers(1, DecodeLimits(max_memory_mb=512)) as pool:
+        with pytest.raises(VideoError) as raised:
+            pool.read(path, [0, 1, 2])
+        assert raised.value.reason in ("too_large", "corrupt", "crashed")
+        assert pool.probe(clips["closed_gop.mp4"]).frames == 60
+    with DecodeWorkers(1, LIMITS) as pool:
+        assert pool.read(path, [2], (64, 64)).shape == (1, 64, 64, 3)
+
+
+def test_paths_follow_the_caller_when_it_changes_folder(clips: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    with DecodeWorkers(1, LIMITS) as pool:
+        pool.probe(clips["closed_gop.mp4"])
+        monkeypatch.chdir(clips["closed_gop.mp4"].parent)
+        assert pool.probe("closed_gop.mp4").frames == 60
+        with pytest.raises(VideoError) as raised:
+            pool.probe("absent.mp4")
+        assert raised.value.path == "absent.mp4"
+
+
+def test_a_forked_child_has_processes_of_its_own(clips: dict[str, Path]) -> None:
+    with DecodeWorkers(1, LIMITS) as pool:
+        pool.probe(clips["closed_gop.mp4"])
+        before = pool.pids
+        child = os.fork()
+        if child == 0:
+            right = pool.probe(clips["vfr.mp4"]).frames == 60 and pool.pids != before
+            pool.close()
+            os._exit(0 if right else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert pool.probe(clips["closed_gop.mp4"]).frames == 60 and pool.pids == before
+
+
+def test_the_worker_imports_neither_torch_nor_transformers() -> None:
+    code = "import sys, vtalign.video.worker; print([m for m in ('torch', 'transformers', 'pyarrow', 'datasets') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], env=_environment(), capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("way", ["script", "module"])
+def test_the_parents_main_module_is_not_run_again(clips: dict[str, Path], tmp_path: Path, way: str) -> None:
+    program = f"""\
+        import sys
+        print("main runs")
+        from vtalign.video.isolated import DecodeWorkers
+        with DecodeWorkers(1) as pool:  # unguarded on purpose
+            print(pool.probe({str(clips["closed_gop.mp4"])!r}).frames)
+        """
+    (tmp_path / "launched").mkdir()
+    (tmp_path / "launched" / "__main__.py").write_text(textwrap.dedent(program))
+    command = [str(tmp_path / "launched" / "__main__.py")] if way == "script" else ["-m", "launched"]
+    environment = _environment(str(tmp_path))
+    done = subprocess.run([sys.executable, *command], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split("\n")[:2] == ["main runs", "60"], done.stderr
+
+
+def test_workers_end_with_a_killed_parent(endless: Path) -> None:
+    code = f"""\
+        import threading, time
+        from vtalign.video.isolated import DecodeLimits, DecodeWorkers
+        pool = DecodeWorkers(1, DecodeLimits(timeout_s=1))
+        threading.Thread(target=pool.probe, args=({str(endless)!r},), daemon=True).start()
+        while not pool.pids:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        print(pool.pids[0], flush=True)
+        time.sleep(60)
+        """
+    parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], env=_environment(), stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    worker = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    _wait(lambda: not _runs(worker), seconds=20)
+
+
+def _environment(*folders: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([*folders, str(Path(__file__).parents[3])])}
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def _wait(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)

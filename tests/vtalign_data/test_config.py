@@ -1,0 +1,60 @@
+import pytest
+
+from vtalign.config import load_config
+from vtalign.errors import ConfigError
+from vtalign.video.sample import FramePolicy
+from vtalign_data.config import BuildConfig, FrameOverride
+
+NEEDED = {"videos": "v", "model": "m", "out": "o"}
+
+
+def load(*overrides: str) -> BuildConfig:
+    return load_config(BuildConfig, None, overrides, **NEEDED)
+
+
+def test_the_shipped_config_is_the_default(project_root) -> None:
+    """configs/build.yaml names what a person would change, with the values that they change from."""
+    assert load_config(BuildConfig, project_root / "configs" / "build.yaml", (), **NEEDED) == load()
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("clip.method=scenes", "clip: unknown key"),
+        ("clips.metod=scenes", "clips.metod: unknown key (known: method"),
+        ("clips.method=magic", "clips.method: Input should be 'scenes' or 'uniform'"),
+        ("clips.min_clips=1", "clips.min_clips"),
+        ("clips.min_clips=40", "clips: min_clips 40 is above max_clips 32"),
+        ("composer.middle=then", "composer.middle: 'then' lacks field {0}"),
+        ("composer.merge_prompt=merge", "'merge' lacks field {captions}"),
+        ("questions.order=['which, {a} or {c} ?']", "questions.order: 'which, {a} or {c} ?' has unknown field {c} (known: {a}, {b})"),
+        ("questions.order=['which?']", "lacks field {a}"),
+        ("questions.after=[]", "questions.after"),
+        ("perturbations=[{name: shuffle, strength: 1}]", "changes nothing; the least is 2"),
+        ("perturbations=[{name: drop, strength: 2}, {name: drop, strength: 2}]", "perturbation drop-2 is there twice"),
+        ("balance.max_accuracy=0.4", "balance.max_accuracy"),
+        ("workers=0", "workers"),
+    ],
+)
+def test_wrong_configs_are_one_line(override: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(override)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_videos_model_and_out_are_required() -> None:
+    with pytest.raises(ConfigError, match="videos: is required"):
+        load_config(BuildConfig, None)
+
+
+def test_frame_overrides_keep_the_rest_of_the_models_policy() -> None:
+    policy = FramePolicy(fps=2.0, max_pixels=2304, multiple=16)
+    assert FrameOverride().apply(policy) == policy
+    assert FrameOverride(fps=1.0).apply(policy) == FramePolicy(fps=1.0, max_pixels=2304, multiple=16)
+    with pytest.raises(ConfigError, match="frames: .*no room"):
+        FrameOverride(max_pixels=9).apply(policy)
+
+
+def test_workers_and_places_do_not_decide_the_result() -> None:
+    assert load("workers=1").result_settings() == load("workers=7", "frame_cache=/x").result_settings()
+    assert load("seed=1").result_settings() != load("seed=2").result_settings()

@@ -1,0 +1,41 @@
+import pytest
+
+from vtalign.config import load_config
+from vtalign.errors import ConfigError
+from vtalign_eval.config import EvalConfig
+
+REQUIRED = ("model=m", "data=d", "out=o")
+
+
+def test_defaults_and_overrides() -> None:
+    config = load_config(EvalConfig, None, (*REQUIRED, "control=text", "frames.fps=1", "decode.timeout_s=5"))
+    assert (config.benchmark, config.control, config.frames, config.decode.timeout_s) == (
+        "temporal-shapes",
+        "text",
+        {"fps": 1},
+        5.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("contrl=text", "contrl: unknown key"),
+        ("control=blind", "control: Input should be 'none', 'text'"),
+        ("batch_size=0", "batch_size: Input should be greater than or equal to 1"),
+        ("fail_under=60", "fail_under: Input should be less than or equal to 1"),
+        ("frames.fsp=1", "frames: unknown frame setting 'fsp' (known: fps"),
+        ("frames.fps=0", "frames: fps 0: Input should be greater than 0"),
+    ],
+)
+def test_wrong_settings_are_one_line(override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(EvalConfig, None, (*REQUIRED, override))
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_settings_leave_out_what_does_not_decide_the_result() -> None:
+    config = load_config(EvalConfig, None, REQUIRED)
+    faster = config.model_copy(update={"batch_size": 1, "decode_workers": 3, "device": "cpu", "fail_under": 0.5})
+    assert faster.settings() == config.settings()
+    assert config.model_copy(update={"seed": 1}).settings() != config.settings()

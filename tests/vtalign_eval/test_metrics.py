@@ -1,0 +1,104 @@
+import random
+from collections.abc import Callable
+
+import pytest
+
+from vtalign_eval.benchmarks import find_benchmark
+from vtalign_eval.metrics import Key, chance, columns_of, conflict_groups
+from vtalign_eval.outcomes import Outcome
+
+BENCHMARK = find_benchmark("temporal-shapes")
+Make = Callable[..., Outcome]
+
+
+def means(outcomes: list[Outcome]) -> dict[Key, float]:
+    return {key: float(column.values.mean()) for key, column in columns_of(outcomes, BENCHMARK).items() if len(column.values)}
+
+
+def test_accuracy_is_micro_over_temporal_questions_and_apart_for_static_ones(make_outcome: Make) -> None:
+    outcomes = [make_outcome(f"f:{i}", right=i < 3, aspect="order") for i in range(4)]
+    outcomes += [make_outcome("f:5", right=False, aspect="speed")]
+    outcomes += [make_outcome(f"f:s{i}", right=True, aspect="static") for i in range(2)]
+    found = means(outcomes)
+    assert found["metrics", "temporal"] == 3 / 5
+    assert found["metrics", "static"] == 1.0
+    assert found["metrics", "accuracy"] == 5 / 7
+    assert (found["aspects", "order", "accuracy"], found["aspects", "speed", "accuracy"]) == (0.75, 0.0)
+    assert ("aspects", "direction", "accuracy") not in found
+
+
+def test_strict_needs_every_sibling_right(make_outcome: Make) -> None:
+    outcomes = [
+        make_outcome("f:a", right=True, group="x"),
+        make_outcome("f:b", right=True, group="x", answer="right"),
+        make_outcome("f:c", right=True, group="y"),
+        make_outcome("f:d", right=False, group="y", answer="right"),
+        make_outcome("f:e", right=False),
+    ]
+    found = means(outcomes)
+    assert found["metrics", "temporal_strict"] == found["aspects", "order", "strict"] == 0.5
+    assert found["metrics", "same_answer_rate"] == 0.5
+    assert [len(group) for group in conflict_groups(outcomes)] == [2, 2]
+
+
+def test_a_constant_answerer_has_strict_zero_and_always_the_same_answer(make_outcome: Make) -> None:
+    outcomes = []
+    for group in range(10):
+        for answer in ("left", "right"):
+            fields = {"group": f"g{group}", "answer": answer, "aspect": ("order", "speed")[group % 2]}
+            outcomes.append(make_outcome(f"f{group}:{answer}", right=answer == "left", **fields))
+    found = means(outcomes)
+    assert found["metrics", "temporal"] == 0.5
+    assert found["metrics", "temporal_strict"] == 0.0
+    assert found["metrics", "same_answer_rate"] == 1.0
+
+
+def test_the_same_unparsable_words_are_the_same_answer_and_missing_replies_are_not(make_outcome: Make) -> None:
+    unread = {"choice": None, "correct": False, "lenient_choice": None, "lenient_correct": False}
+    same = [make_outcome(f"f:{i}", right=False, group="x", reply=text, **unread) for i, text in enumerate(["Hm.", "hm"])]
+    differ = [make_outcome(f"g:{i}", right=False, group="y", reply=text, **unread) for i, text in enumerate(["hm", "so"])]
+    absent = [make_outcome(f"h:{i}", right=False, group="z", reply=None, **unread) for i in range(2)]
+    assert means([*same, *differ, *absent])["metrics", "same_answer_rate"] == 1 / 3
+
+
+def test_unparsable_replies_stay_in_the_denominator(make_outcome: Make) -> None:
+    unread = {"reply": "so, the left one", "choice": None, "correct": False}
+    outcomes = [make_outcome("f:a", right=True), make_outcome("f:b", right=True, **unread)]
+    found = means(outcomes)
+    assert found["metrics", "temporal"] == found["metrics", "parse_rate"] == 0.5
+    assert found["metrics", "temporal_lenient"] == found["metrics", "lenient_parse_rate"] == 1.0
+
+
+def test_yes_rate_is_over_the_yes_no_questions_that_were_read(make_outcome: Make) -> None:
+    said = [("yes", True), ("yes", False), ("no", True)]
+    yes_no = {"options": ("yes", "no"), "aspect": "static"}
+    outcomes = [
+        make_outcome(f"f:{i}", right=right, answer=word if right else ("no" if word == "yes" else "yes"), **yes_no)
+        for i, (word, right) in enumerate(said)
+    ]
+    outcomes.append(make_outcome("f:x", right=False, answer="yes", choice=None, **yes_no))
+    outcomes.append(make_outcome("f:left", right=True))
+    assert means(outcomes)["metrics", "yes_rate"] == 2 / 3
+
+
+def test_numbers_per_count_of_events(make_outcome: Make) -> None:
+    outcomes = [make_outcome("f:a", right=True, events=1), make_outcome("f:b", right=False, events=4)]
+    outcomes.append(make_outcome("f:c", right=True, events=4, aspect="static"))
+    found = means(outcomes)
+    assert (found["events", "1", "temporal"], found["events", "4", "temporal"], found["events", "4", "static"]) == (1.0, 0.0, 1.0)
+    assert found["events", "4", "order"] == 0.0
+
+
+def test_chance_is_blind_guessing(make_outcome: Make) -> None:
+    three = ("left", "right", "up")
+    outcomes = [make_outcome("f:a", right=True, group="x"), make_outcome("f:b", right=True, group="x", answer="right")]
+    outcomes.append(make_outcome("f:c", right=True, options=three))
+    blind = chance(outcomes, BENCHMARK)
+    assert blind["order"] == pytest.approx((0.5 + 0.5 + 1 / 3) / 3)
+    assert blind["temporal_strict"] == pytest.approx(0.25)
+
+
+def test_order_of_questions_changes_no_mean(make_outcome: Make) -> None:
+    outcomes = [make_outcome(f"f{i % 5}:{i}", right=i % 3 == 0, group=f"g{i // 2}" if i < 20 else None) for i in range(40)]
+    shuffled = random.Random(0).sample(outcomes, len(outcomes))
+    assert means(shuffled) == means(outcomes)

@@ -1,0 +1,42 @@
+"""`vtalign data synth` and `vtalign data build`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vtalign.cli.arguments import split_arguments
+from vtalign.cli.environment import forbid_network_except_for
+
+app = typer.Typer(help="Make data: the synthetic corpus, preference pairs from videos.", rich_markup_mode=None)
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the corpus: OUT/train, OUT/validation, OUT/heldout.")],
+    videos: Annotated[int, typer.Option(min=1, help="Training videos; the other splits follow from it.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same corpus.")] = 0,
+) -> None:
+    """Render a synthetic corpus: short mp4 videos with captions and questions."""
+    from vtalign_data.synth import write_corpus
+
+    write_corpus(out, videos, seed)
+
+
+@app.command()
+def build(
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[CONFIG] [key=value ...]", help="Config file, then overrides.")] = None,
+    videos: Annotated[Path | None, typer.Option(help="Folder of videos.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model folder or Hub id that describes the videos and scores the pairs.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the run; run the same command again to resume.")] = None,
+) -> None:
+    """Build preference pairs from a folder of videos."""
+    from vtalign.config import load_config
+    from vtalign_data.config import BuildConfig
+
+    path, overrides = split_arguments(arguments or [])
+    config = load_config(BuildConfig, path, overrides, videos=videos, model=model, out=out)
+    forbid_network_except_for(config.model)
+    from vtalign_data.build import run_build
+
+    run_build(config)

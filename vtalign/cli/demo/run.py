@@ -1,0 +1,77 @@
+"""The demo from first to last: base model, seeds, gains, summary, report."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from vtalign.artifacts import claim_run_folder, write_json
+from vtalign.assets import tiny_checkpoint
+from vtalign.cli.base_model import BaseRecipe, train_base
+from vtalign.cli.demo.arms import BASE, CHOSEN, DPO, FULL_ARMS, HARD_FIRST, POST, QUICK_ARMS, RANDOM_LABELS, SFT_MATCHED, SFT_ONLY
+from vtalign.cli.demo.config import DemoConfig
+from vtalign.cli.demo.evidence import demo_report
+from vtalign.cli.demo.gains import arm_numbers, gain
+from vtalign.cli.demo.loop import Seed, run_seed
+from vtalign.report.demo_report import write_demo_report
+
+SEEDS_OF_FULL = 3
+# (arm, against): the first three are the demo's claim, the rest its controls.
+QUICK_GAINS = ((DPO, SFT_ONLY), (DPO, SFT_MATCHED), (DPO, CHOSEN))
+FULL_GAINS = (*QUICK_GAINS, (RANDOM_LABELS, SFT_ONLY), (POST, SFT_MATCHED), (DPO, HARD_FIRST))
+
+
+def run_demo(config: DemoConfig, out: Path, seed: int, *, full: bool, from_scratch: bool) -> dict[str, Any]:
+    """Run everything that is not done yet in `out`; write `summary.json` and `report.html`; return the summary.
+
+    `full` adds arms, controls and two more seeds. Raises InputError for a folder of another demo, RunFailed naming a log.
+    """
+    started = time.monotonic()
+    console = Console()
+    claim_run_folder(out, {"config": config.model_dump(mode="json", exclude={"jobs"}), "seed": seed, "scratch": from_scratch}, "demo")
+    model = config.model or tiny_checkpoint()
+    if from_scratch:
+        console.rule("tiny base model from scratch")
+        model = out / "base"
+        if not (out / "base" / "trained").is_file():
+            train_base(model, BaseRecipe())
+            (model / "trained").touch()
+    names, asked = (FULL_ARMS, FULL_GAINS) if full else (QUICK_ARMS, QUICK_GAINS)
+    seeds = [Seed(out / f"seed-{seed + index}", seed + index) for index in range(SEEDS_OF_FULL if full else 1)]
+    at_a_time = config.jobs or max(1, len(os.sched_getaffinity(0)))
+    for one in seeds:
+        arms = run_seed(config, model, one, names, at_a_time, console)
+    summary: dict[str, Any] = {
+        "seconds": 0.0,
+        "seed": seed if not full else [one.number for one in seeds],
+        "arms": {name: arm_numbers([one.results(name) for one in seeds]) for name in names},
+        "gain": {f"{arm} - {other}": _gain(seeds, arm, other, out) for arm, other in asked},
+    }
+    summary["seconds"] = round(time.monotonic() - started, 1)
+    write_json(out / "summary.json", summary)
+    write_demo_report(out / "report.html", demo_report(summary, seeds, arms))
+    _print(console, summary, out)
+    return summary
+
+
+def _gain(seeds: Sequence[Seed], arm: str, other: str, out: Path) -> dict[str, Any]:
+    pairs = [(one.evaluation(other), one.evaluation(arm)) for one in seeds]
+    return gain(pairs, out / "comparisons" / f"{arm}-against-{other}")
+
+
+def _print(console: Console, summary: dict[str, Any], out: Path) -> None:
+    arms = Table("arm", "temporal", "strict", "static", *next(iter(summary["arms"].values()))["aspects"], title="Accuracy on held-out videos, %")
+    for name, row in summary["arms"].items():
+        values = [row["temporal"], row["temporal_strict"], row["static"], *row["aspects"].values()]
+        arms.add_row(name, *(f"{100 * value:.1f}" for value in values))
+    gains = Table("gain", "temporal", "95 %", "p", "static", "95 %", title="Differences, points")
+    for name, row in summary["gain"].items():
+        spans = [f"{100 * low:+.1f} .. {100 * high:+.1f}" for low, high in (row["ci95"], row["static_ci95"])]
+        gains.add_row(name, f"{100 * row['temporal']:+.1f}", spans[0], f"{row['p_value']:.4f}", f"{100 * row['static']:+.1f}", spans[1])
+    console.print(arms)
+    console.print(gains)
+    console.print(f"{summary['seconds']:.0f} s. The evidence: {out / 'report.html'} and {out / 'summary.json'}")

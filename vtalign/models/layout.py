@@ -1,0 +1,161 @@
+"""How prompts and branches lie in shared rows. The one home of "one video, many continuations".
+
+A row is a tree laid out flat: `[prefix | suffix_0 | branches of suffix_0 .. | suffix_1 | ..]`. The prefix holds the views and
+what the prompts of the row have in common, a suffix is the rest of one prompt (empty where all prompts of the row are the same
+one), a branch is one response. A token attends to what is before it on its own path, and its position counts along that path:
+exactly what it would see alone.
+
+Legend: B rows, L row length.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vtalign.errors import InputError
+from vtalign.models.encode import EncodedPrompt
+from vtalign.models.families import TEXT
+from vtalign.video.view import VideoView
+
+Branches = list[list[int]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one given prompt lies: its row, the row indices of its tokens in order, and where each of its branches starts."""
+
+    row: int
+    prompt: NDArray[np.int64]
+    branches: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """ids, types (B, L) long; positions (3, B, L) long; mask (B, L, L) bool, True = attends; one place per given prompt."""
+
+    ids: NDArray[np.int64]
+    types: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    mask: NDArray[np.bool_]
+    places: list[Place]
+    shown: list[VideoView]
+
+
+def lay_out(given: Sequence[tuple[EncodedPrompt, Branches]], max_positions: int, *, share: bool) -> Layout:
+    """Right-padded rows of `given` (each a prompt and its branches).
+
+    Prompts that show the same views share a row where that saves tokens; with `share` off every given one has its own row.
+    Raises InputError where a response runs beyond the model's positions.
+    """
+    groups = _groups(given) if share else [[index] for index in range(len(given))]
+    rows = [_Tree([given[index] for index in group]) for group in groups]
+    B, L = len(rows), max(len(row.ids) for row in rows)
+    ids, types, positions = np.zeros((B, L), np.int64), np.full((B, L), TEXT, np.int64), np.zeros((3, B, L), np.int64)
+    mask = np.zeros((B, L, L), dtype=bool)
+    mask[:] = np.eye(L, dtype=bool)  # a padding position attends to itself: a query without any key is not a number
+    places: dict[int, Place] = {}
+    for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
+        size = len(row.ids)
+        ids[number, :size], types[number, :size], positions[:, number, :size] = row.ids, row.types, row.positions
+        mask[number, :size, :size] = tree_mask(np.asarray(row.nodes), row.parents)
+        places.update((index, Place(number, *place)) for index, place in zip(group, row.places, strict=True))
+    if int(positions.max()) >= max_positions:
+        raise InputError(f"prompt and response need {int(positions.max()) + 1} positions, the model has {max_positions}")
+    return Layout(
+        ids, types, positions, mask, [places[index] for index in range(len(given))], [view for row in rows for view in row.views]
+    )
+
+
+def tree_mask(nodes_L: NDArray[np.int64], parents: list[int]) -> NDArray[np.bool_]:
+    """bool (L, L): a token of node n attends to earlier tokens of n and of n's ancestors. `parents[0]` is -1 (the root)."""
+    sees = np.eye(len(parents), dtype=bool)
+    for node, parent in enumerate(parents):
+        if parent >= 0:
+            sees[node] |= sees[parent]
+    index = np.arange(len(nodes_L))
+    return (index[:, None] >= index) & sees[nodes_L][:, nodes_L]
+
+
+class _Tree:
+    """One row under construction."""
+
+    def __init__(self, members: list[tuple[EncodedPrompt, Branches]]) -> None:
+        first = members[0][0]
+        self.views = first.views
+        cut = _common_prefix([prompt.ids for prompt, _ in members])
+        self.ids: list[int] = first.ids[:cut].tolist()
+        self.types: list[int] = first.types[:cut].tolist()
+        self._positions: list[NDArray[np.int64]] = [first.positions[:, :cut]]
+        self.nodes: list[int] = [0] * cut
+        self.parents = [-1]
+        self.places: list[tuple[NDArray[np.int64], tuple[int, ...]]] = []
+        suffixes: dict[bytes, tuple[int, NDArray[np.int64]]] = {}
+        for prompt, branches in members:
+            key = prompt.ids[cut:].tobytes()
+            if key not in suffixes:
+                node, start = self._add(0, prompt.ids[cut:].tolist(), prompt.types[cut:].tolist(), prompt.positions[:, cut:])
+                path = np.concatenate([np.arange(cut), np.arange(start, len(self.ids))])
+                suffixes[key] = node, path
+            node, path = suffixes[key]
+            starts = []
+            for branch in branches:
+                # every axis goes on from the last prompt token, never from the largest position nor from the row index
+                positions = prompt.positions[:, -1:] + 1 + np.arange(len(branch))
+                starts.append(self._add(node, branch, [TEXT] * len(branch), positions)[1])
+            self.places.append((path, tuple(starts)))
+
+    @property
+    def positions(self) -> NDArray[np.int64]:
+        return np.concatenate(self._positions, axis=1)
+
+    def _add(self, parent: int, ids: list[int], types: list[int], positions: NDArray[np.int64]) -> tuple[int, int]:
+        """Append a node; its number and where it starts."""
+        node, start = len(self.parents), len(self.ids)
+        self.parents.append(parent)
+        self.ids += ids
+        self.types += types
+        self.nodes += [node] * len(ids)
+        self._positions.append(positions)
+        return node, start
+
+
+def _common_prefix(ids: list[NDArray[np.int64]]) -> int:
+    length = min(map(len, ids))
+    differs = np.zeros(length, dtype=bool)
+    for other in ids[1:]:
+        differs |= other[:length] != ids[0][:length]
+    return int(differs.argmax()) if differs.any() else length
+
+
+def _groups(given: Sequence[tuple[EncodedPrompt, Branches]]) -> list[list[int]]:
+    """Which given prompts share a row: those that show the same views (text alone: the same text), in the given order.
+
+    At most so many to a row as makes the padded batch smallest: one long row would make padding of all the others.
+    """
+    alike: dict[object, list[int]] = {}
+    for index, (prompt, _) in enumerate(given):
+        cut = _end_of_views(prompt)
+        alike.setdefault((prompt.views, prompt.ids[:cut].tobytes()), []).append(index)
+    extra = [sum(map(len, branches)) for _, branches in given]
+    best: tuple[int, list[list[int]]] | None = None
+    cap = max(map(len, alike.values()))
+    while cap >= 1:
+        groups = [members[at : at + cap] for members in alike.values() for at in range(0, len(members), cap)]
+        sizes = []
+        for group in groups:
+            cut = _end_of_views(given[group[0]][0])
+            sizes.append(cut + sum(len(given[index][0]) - cut + extra[index] for index in group))
+        cost = max(sizes) * len(groups)
+        if best is None or cost < best[0]:
+            best = cost, groups
+        cap //= 2
+    assert best is not None
+    return best[1]
+
+
+def _end_of_views(prompt: EncodedPrompt) -> int:
+    """Length of the part that ends with the last visual token; all of a prompt without views."""
+    visual = np.flatnonzero(prompt.types != TEXT)
+    return int(visual[-1]) + 1 if len(visual) else len(prompt)

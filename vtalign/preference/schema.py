@@ -1,0 +1,292 @@
+"""Preference pairs on disk: schema version 1 as Parquet, read with errors that name file, column and value."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vtalign.artifacts import write_parquet
+from vtalign.errors import InputError
+from vtalign.preference.pair import (
+    SOURCES,
+    AppliedPerturbation,
+    PreferenceGroup,
+    PreferencePair,
+    Scores,
+    Spans,
+    group_id_of,
+    group_pairs,
+    video_prompt,
+)
+from vtalign.video.view import FrameTransform, Slot, VideoView
+
+__all__ = [
+    "PAIR_SCHEMA",
+    "SCHEMA_VERSION",
+    "AppliedPerturbation",
+    "PreferenceGroup",
+    "PreferencePair",
+    "Scores",
+    "group_id_of",
+    "group_pairs",
+    "read_pairs",
+    "video_prompt",
+    "write_pairs",
+]
+
+SCHEMA_VERSION = 1
+_VERSION_KEY = b"vtalign.schema_version"
+_ROWS_PER_FILE = 4096
+
+_TEXT = pa.string()
+_SLOT = pa.struct(
+    [
+        ("video_id", _TEXT),
+        ("frame", pa.int64()),
+        ("time", pa.float64()),
+        ("transform", pa.struct([("name", _TEXT), ("seed", pa.int64())])),
+    ]
+)
+_VIEW = [("fps", pa.float64()), ("slots", pa.list_(_SLOT))]
+_SPANS = pa.list_(pa.struct([("start", pa.int64()), ("stop", pa.int64())]))
+
+PAIR_SCHEMA = pa.schema(
+    [
+        ("pair_id", _TEXT),
+        ("group_id", _TEXT),
+        ("video_id", _TEXT),
+        ("video", _TEXT),
+        ("view_id", _TEXT),
+        ("view", pa.struct([*_VIEW, ("sampling", _TEXT)])),  # sampling: JSON
+        ("rejected_view", pa.struct(_VIEW)),
+        ("perturbed_view", pa.struct(_VIEW)),
+        ("prompt", _TEXT),
+        ("chosen", _TEXT),
+        ("rejected", _TEXT),
+        ("perturbation", pa.struct([("name", _TEXT), ("strength", pa.int64()), ("seed", pa.int64()), ("parameters", _TEXT)])),
+        ("source", _TEXT),
+        ("kind", _TEXT),
+        ("chosen_spans", _SPANS),
+        ("rejected_spans", _SPANS),
+        ("chosen_requests", pa.list_(_TEXT)),
+        ("rejected_requests", pa.list_(_TEXT)),
+        (
+            "scores",
+            pa.struct(
+                [
+                    ("logp_chosen", pa.float64()),
+                    ("logp_rejected", pa.float64()),
+                    ("tokens_chosen", pa.int64()),
+                    ("tokens_rejected", pa.int64()),
+                    ("logp_chosen_perturbed", pa.float64()),
+                    ("divergence", pa.float64()),
+                    ("ches", pa.float64()),
+                ]
+            ),
+        ),
+        ("difficulty", pa.float64()),
+        ("fingerprint", _TEXT),
+    ],
+    metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()},
+)
+
+# What a pair cannot do without; the other columns may be absent or null (pairs that another tool wrote).
+_REQUIRED = ("pair_id", "video_id", "video", "view", "prompt", "chosen", "rejected", "source")
+
+
+def write_pairs(folder: Path, pairs: Iterable[PreferencePair]) -> list[Path]:
+    """Write `part-*.parquet` into `folder`, sorted by pair id, each atomically; returns the paths (one empty file for none)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [pair_row(pair) for pair in sorted(pairs, key=lambda pair: pair.pair_id)]
+    paths = []
+    for number, start in enumerate(range(0, max(len(rows), 1), _ROWS_PER_FILE)):
+        path = folder / f"part-{number:05d}.parquet"
+        write_parquet(path, rows[start : start + _ROWS_PER_FILE], PAIR_SCHEMA)
+        paths.append(path)
+    return paths
+
+
+def read_pairs(path: str | Path) -> list[PreferencePair]:
+    """Pairs of one Parquet file or of all `*.parquet` in a folder, sorted by pair id.
+
+    Raises InputError that names the file, the row, the column and the value.
+    """
+    path = Path(path)
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder of pairs")
+    if not files:
+        raise InputError(f"{path}: no *.parquet files in this folder")
+    pairs = [pair for file in files for pair in _read_file(file)]
+    seen: set[str] = set()
+    for pair in pairs:
+        if pair.pair_id in seen:
+            raise InputError(f"{path}: column pair_id: '{pair.pair_id}' is there twice")
+        seen.add(pair.pair_id)
+    return sorted(pairs, key=lambda pair: pair.pair_id)
+
+
+def _read_file(file: Path) -> list[PreferencePair]:
+    try:
+        table = pq.read_table(file)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{file}: not a readable Parquet file: {str(error).splitlines()[0]}") from None
+    version = (table.schema.metadata or {}).get(_VERSION_KEY, b"1").decode()
+    if version != str(SCHEMA_VERSION):
+        raise InputError(f"{file}: pairs of schema version {version}; this vtalign reads version {SCHEMA_VERSION}")
+    for column in _REQUIRED:
+        if column not in table.column_names:
+            raise InputError(f"{file}: column {column} is missing")
+    for field in PAIR_SCHEMA:
+        if field.name in table.column_names and not _fits(table.schema.field(field.name).type, field.type):
+            found = table.schema.field(field.name).type
+            raise InputError(f"{file}: column {field.name}: has type {found}, expected {field.type}")
+    return [_pair(row, f"{file}: row {number}") for number, row in enumerate(table.to_pylist())]
+
+
+def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Same shape; widths, the order of struct fields and all-null columns (what pandas or datasets may change) do not matter."""
+    if pa.types.is_null(found):
+        return True
+    if pa.types.is_struct(wanted):
+        fields = {field.name: field.type for field in found} if pa.types.is_struct(found) else {}
+        return bool(fields) and all(_fits(fields[field.name], field.type) for field in wanted if field.name in fields)
+    if pa.types.is_list(wanted):
+        return (pa.types.is_list(found) or pa.types.is_large_list(found)) and _fits(found.value_type, wanted.value_type)
+    if pa.types.is_string(wanted):
+        return pa.types.is_string(found) or pa.types.is_large_string(found)
+    number = pa.types.is_integer(found)
+    return number if pa.types.is_integer(wanted) else number or pa.types.is_floating(found)
+
+
+def pair_row(pair: PreferencePair) -> dict[str, Any]:
+    """The pair as one row of `PAIR_SCHEMA`."""
+    row = {name: getattr(pair, name) for name in PAIR_SCHEMA.names}
+    row["view"] = {**pair.view.to_dict(), "sampling": _json(pair.sampling)}
+    for name in ("rejected_view", "perturbed_view"):
+        row[name] = row[name].to_dict() if row[name] is not None else None
+    if pair.perturbation is not None:
+        row["perturbation"] = {**vars(pair.perturbation), "parameters": _json(pair.perturbation.parameters)}
+    for name in ("chosen_spans", "rejected_spans"):
+        row[name] = [{"start": start, "stop": stop} for start, stop in row[name]]
+    for name in ("chosen_requests", "rejected_requests"):
+        row[name] = list(row[name])
+    row["scores"] = dict(vars(pair.scores)) if pair.scores is not None else None
+    return row
+
+
+def _pair(row: Mapping[str, Any], at: str) -> PreferencePair:
+    def fail(column: str, problem: str) -> InputError:
+        value = repr(row.get(column))
+        return InputError(f"{at}: column {column}: {problem} (value: {value if len(value) <= 80 else value[:77] + '...'})")
+
+    for column in _REQUIRED:
+        if row[column] is None:
+            raise fail(column, "is null")
+    for column in ("prompt", "chosen", "rejected"):
+        if not row[column].strip():
+            raise fail(column, "is empty")
+    if row["source"] not in SOURCES:
+        raise fail("source", f"expected one of {', '.join(SOURCES)}")
+    if row["chosen"] == row["rejected"] and row.get("rejected_view") is None:
+        raise fail("rejected", "equals chosen, and both sides see the same view")
+    views = {}
+    for column in ("view", "rejected_view", "perturbed_view"):
+        try:
+            views[column] = _view(row.get(column))
+        except (KeyError, TypeError, ValueError) as error:
+            raise fail(column, f"is no view ({error})") from None
+    view = views["view"]
+    if view is None:
+        raise fail("view", "is no view (it has no slots)")
+    try:
+        sampling = _object(row["view"].get("sampling"))
+    except ValueError:
+        raise fail("view", "its sampling is no JSON object") from None
+    try:
+        perturbation = _perturbation(row.get("perturbation"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise fail("perturbation", f"is not complete ({error})") from None
+    spans = {}
+    for side in ("chosen", "rejected"):
+        try:
+            spans[side] = _spans(row.get(f"{side}_spans"), len(row[side]))
+        except ValueError as error:
+            raise fail(f"{side}_spans", str(error)) from None
+    try:
+        scores = Scores(**row["scores"]) if row.get("scores") and row["scores"].get("logp_chosen") is not None else None
+    except TypeError as error:
+        raise fail("scores", str(error)) from None
+    view_id = row.get("view_id") or view.view_id
+    return PreferencePair(
+        pair_id=row["pair_id"],
+        group_id=row.get("group_id") or group_id_of(view_id, row["prompt"], row["chosen"]),
+        video_id=row["video_id"],
+        video=row["video"],
+        view_id=view_id,
+        view=view,
+        prompt=row["prompt"],
+        chosen=row["chosen"],
+        rejected=row["rejected"],
+        source=row["source"],
+        kind=row.get("kind") or "response",
+        sampling=sampling,
+        rejected_view=views["rejected_view"],
+        perturbed_view=views["perturbed_view"],
+        perturbation=perturbation,
+        chosen_spans=spans["chosen"],
+        rejected_spans=spans["rejected"],
+        chosen_requests=tuple(row.get("chosen_requests") or ()),
+        rejected_requests=tuple(row.get("rejected_requests") or ()),
+        scores=scores,
+        difficulty=row.get("difficulty"),
+        fingerprint=row.get("fingerprint"),
+    )
+
+
+def _view(data: Mapping[str, Any] | None) -> VideoView | None:
+    if data is None or data.get("slots") is None:
+        return None
+    slots = []
+    for slot in data["slots"]:
+        transform = slot.get("transform")
+        named = transform is not None and transform.get("name") is not None
+        slots.append(Slot(slot["video_id"], slot["frame"], slot["time"], FrameTransform(**transform) if named else None))
+    if not slots:
+        raise ValueError("it has no slots")
+    if data["fps"] is None or not data["fps"] > 0:
+        raise ValueError(f"its fps is {data['fps']}")
+    return VideoView(tuple(slots), data["fps"])
+
+
+def _perturbation(data: Mapping[str, Any] | None) -> AppliedPerturbation | None:
+    if data is None or data.get("name") is None:
+        return None
+    return AppliedPerturbation(data["name"], int(data["strength"]), int(data["seed"]), _object(data["parameters"]) or {})
+
+
+def _spans(data: Iterable[Mapping[str, int]] | None, length: int) -> Spans:
+    spans, last = [], 0
+    for span in data or ():
+        start, stop = span["start"], span["stop"]
+        if not last <= start < stop <= length:
+            raise ValueError(f"span ({start}, {stop}) does not lie in its {length} characters, in order and without overlap")
+        spans.append((start, stop))
+        last = stop
+    return tuple(spans)
+
+
+def _object(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a JSON object, got {text!r}")
+    return value
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value, sort_keys=True, separators=(",", ":"))

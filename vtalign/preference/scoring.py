@@ -1,0 +1,77 @@
+"""Scores of preference pairs: all responses of a group in one row on the clean view, the chosen one on each perturbed view."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from vtalign.models.requests import FrameSource, ResponseScore, Row
+from vtalign.models.video_lm import VideoLM
+from vtalign.preference.pair import PreferenceGroup, PreferencePair, Scores, group_pairs, video_prompt
+from vtalign.video.view import VideoView
+
+
+def views_to_score(pairs: Iterable[PreferencePair]) -> list[VideoView]:
+    """The views that `score_pairs` asks a frame source for, each once (to prefetch)."""
+    views: dict[str, VideoView] = {}
+    for pair in pairs:
+        views.setdefault(pair.view.view_id, pair.view)
+        if pair.perturbed_view is not None:
+            views.setdefault(pair.perturbed_view.view_id, pair.perturbed_view)
+    return list(views.values())
+
+
+def score_pairs(
+    model: VideoLM,
+    pairs: Sequence[PreferencePair],
+    source: FrameSource,
+    *,
+    batch_size: int = 16,
+    on_done: Callable[[int], None] | None = None,
+) -> list[PreferencePair]:
+    """`pairs` in their order with `scores` and `fingerprint` set by `model`.
+
+    Log-probs are summed over the tokens of the response and its end of turn, nats. `batch_size` counts rows; `on_done` is told
+    of rows that are done out of `count_rows(pairs)`. Raises VideoError where a view cannot be read.
+    """
+    groups = group_pairs(pairs)
+    rows = [row for group in groups for row in _rows(group)]
+    answers = iter(model.score(rows, source, batch_size=batch_size, on_done=on_done))
+    scored: dict[str, Scores] = {}
+    for group in groups:
+        chosen, *rejected = next(answers)
+        on_clean = dict(zip(_rejected(group), rejected, strict=True))
+        on_perturbed = {view.view_id: next(answers)[0] for view in _perturbed(group)}
+        for pair in group.pairs:
+            perturbed = on_perturbed[pair.perturbed_view.view_id] if pair.perturbed_view is not None else None
+            scored[pair.pair_id] = _scores(chosen, on_clean[pair.rejected], perturbed)
+    return [replace(pair, scores=scored[pair.pair_id], fingerprint=model.fingerprint) for pair in pairs]
+
+
+def count_rows(pairs: Sequence[PreferencePair]) -> int:
+    """How many rows `score_pairs` sends through the model."""
+    return sum(1 + len(_perturbed(group)) for group in group_pairs(pairs))
+
+
+def _rows(group: PreferenceGroup) -> list[Row]:
+    text = group.pairs[0].prompt
+    clean = Row(group.prompt, (group.chosen, *_rejected(group)))
+    return [clean, *(Row(video_prompt(view, text), (group.chosen,)) for view in _perturbed(group))]
+
+
+def _rejected(group: PreferenceGroup) -> list[str]:
+    """Distinct rejected responses: two perturbations that end in the same words are scored once."""
+    return list(dict.fromkeys(pair.rejected for pair in group.pairs))
+
+
+def _perturbed(group: PreferenceGroup) -> list[VideoView]:
+    views = {pair.perturbed_view.view_id: pair.perturbed_view for pair in group.pairs if pair.perturbed_view is not None}
+    return list(views.values())
+
+
+def _scores(chosen: ResponseScore, rejected: ResponseScore, perturbed: ResponseScore | None) -> Scores:
+    return Scores(
+        logp_chosen=chosen.total,
+        logp_rejected=rejected.total,
+        tokens_chosen=chosen.count,
+        tokens_rejected=rejected.count,
+        logp_chosen_perturbed=perturbed.total if perturbed is not None else None,
+    )

@@ -1,0 +1,88 @@
+"""What a person reads before, between and after the stages of a recipe."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from vtalign.training.config import DPOStage, Stage, TrainConfig
+from vtalign.training.prepare import PreparedStage, StageData
+from vtalign.training.stage import StageSummary
+
+_SHOWN_SKIPS = 5
+
+
+def print_recipe(config: TrainConfig, data: Sequence[StageData]) -> None:
+    """The recipe as given: its stages and their data."""
+    table = Table(title=f"recipe: {escape(config.model)} -> {escape(str(config.output))}", title_justify="left")
+    for heading in ("stage", "kind", "data", "rows", "trains", "learning rate", "loss"):
+        table.add_column(heading)
+    for stage, rows in zip(config.stages, data, strict=True):
+        adapter = f" (LoRA r={stage.lora.r})" if stage.lora is not None else ""
+        table.add_row(
+            stage.name,
+            stage.kind,
+            escape(str(stage.data)),
+            f"{len(rows.rows):,}",
+            ", ".join(stage.trainable).replace("_", " ") + adapter,
+            f"{stage.learning_rate:g}",
+            _loss(stage),
+        )
+    console = Console()
+    console.print(table)
+    for stage, rows in zip(config.stages, data, strict=True):
+        if rows.several:
+            console.print(f"{stage.name}: {rows.several:,} rows of several exchanges were split, one exchange a row")
+
+
+def print_plan(stage: Stage, prepared: PreparedStage, parameters: tuple[int, int], steps_done: int) -> None:
+    """One stage before its first step; every video that is left out is a line."""
+    console = Console()
+    unit = "pairs" if isinstance(stage, DPOStage) else "rows"
+    for video in prepared.skipped[:_SHOWN_SKIPS]:
+        why = f"{video.reason}: {video.detail}"
+        console.print(f"{stage.name}: skipped {video.video} ({video.examples} {unit}): {why}", markup=False, highlight=False)
+    if len(prepared.skipped) > _SHOWN_SKIPS:
+        console.print(f"{stage.name}: and {len(prepared.skipped) - _SHOWN_SKIPS} videos more (skipped.jsonl)", markup=False)
+    plan = prepared.plan
+    parts = [
+        f"{len(plan.steps):,} steps of {stage.items_per_step} {unit}",
+        f"{len(prepared.examples):,} {unit}, {plan.examples / len(prepared.examples):.3g} passes",
+        f"{parameters[0]:,} of {parameters[1]:,} parameters",
+    ]
+    if plan.accumulation > 1 or plan.devices > 1:
+        parts.append(f"{plan.accumulation} micro-batches on {plan.devices} device(s)")
+    if isinstance(stage, DPOStage):
+        parts.append(f"reference: {prepared.scored:,} scored now" if prepared.scored else "reference: known")
+    if steps_done:
+        parts.append(f"resumed at step {steps_done:,}")
+    console.print(f"{stage.name}: {'; '.join(parts)}", markup=False, highlight=False)
+
+
+def print_summary(stages: Sequence[StageSummary], model: Path) -> None:
+    """Where every stage ended."""
+    table = Table(title=f"trained: {escape(str(model))}", title_justify="left")
+    for heading in ("stage", "steps", "seen", "skipped", "loss", "margin", "accuracy", "NLL", "seconds"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for stage in stages:
+        numbers = [stage.metrics.get(name) for name in ("loss", "rewards/margins", "rewards/accuracies", "sft_loss")]
+        table.add_row(
+            stage.name,
+            f"{stage.steps:,}",
+            f"{stage.seen:,}",
+            f"{stage.skipped_examples:,}",
+            *("" if number is None else f"{number:.3f}" for number in numbers),
+            f"{stage.seconds:.0f}",
+        )
+    Console().print(table)
+
+
+def _loss(stage: Stage) -> str:
+    if not isinstance(stage, DPOStage):
+        return "NLL"
+    order = stage.curriculum.order.replace("_", " ")
+    sft = f" + {stage.sft_weight:g} NLL(chosen)" if stage.sft_weight else ""
+    labels = ", random labels" if stage.labels == "random" else ""
+    return f"DPO(beta={stage.beta:g}){sft}, {order} by {stage.curriculum.by}{labels}"

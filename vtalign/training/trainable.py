@@ -1,0 +1,131 @@
+"""Which weights of a model change in a stage, and how they get back into a plain checkpoint."""
+
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+
+from vtalign.errors import InputError
+from vtalign.models.families import Family
+from vtalign.models.video_lm import VideoLM
+from vtalign.training.config import LoraSettings, StageSettings
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def prepare_trainable(lm: VideoLM, stage: StageSettings, *, checkpointing: bool) -> Any:
+    """The model of `lm` (changed in place) with exactly the weights trainable that `stage` names, in float32.
+
+    With `lora` the language model is under an adapter; other named parts are trained whole. Raises InputError where none matches.
+    """
+    model, family = lm.model, lm.parts.family
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(part_of(name, family) in stage.trainable)
+    if checkpointing:
+        # the embeddings' outputs must carry gradients for checkpointed layers under frozen embeddings
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.enable_input_require_grads()
+    if stage.lora is not None:
+        model = _with_adapter(model, family, stage, stage.lora)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trained:
+        raise InputError(f"stage '{stage.name}': the model has no weights in {', '.join(stage.trainable)}")
+    for parameter in trained:
+        parameter.data = parameter.data.float()
+    return model
+
+
+def trainable_count(model: nn.Module) -> tuple[int, int]:
+    """(trainable, all) numbers of parameters."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return sum(size for size, trained in sizes if trained), sum(size for size, _ in sizes)
+
+
+def merged(model: Any, dtype: str) -> Any:
+    """The plain model: an adapter is merged in float32, then everything becomes `dtype`."""
+    if isinstance(model, PeftModel):
+        model = model.float().merge_and_unload()
+    return model.to(DTYPES[dtype])
+
+
+def save_adapter(model: PeftModel, folder: Path, base: str) -> None:
+    """The adapter alone, naming its base by a path that also holds after the run folder moved together with its stages."""
+    settings = model.peft_config["default"]
+    named = settings.base_model_name_or_path
+    settings.base_model_name_or_path = os.path.relpath(base, folder) if Path(base).exists() else base
+    # no look at the base's vocabulary (a request to the Hub where the base came from there): embeddings are never resized here
+    model.save_pretrained(str(folder), save_embedding_layers=False)
+    settings.base_model_name_or_path = named
+
+
+def part_of(name: str, family: Family) -> str:
+    """Which part a weight belongs to: `projector`, `vision` or `language_model`."""
+    if _under(name, family.projectors):
+        return "projector"
+    return "vision" if _under(name, (family.encoder,)) else "language_model"
+
+
+def _with_adapter(model: Any, family: Family, stage: StageSettings, lora: LoraSettings) -> PeftModel:
+    whole = []
+    if "vision" in stage.trainable:
+        whole = [family.encoder] if "projector" in stage.trainable else list(_vision_without_projectors(model, family))
+    elif "projector" in stage.trainable:
+        whole = list(family.projectors)
+    config = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        # one regular expression: PEFT keeps lists as sets, whose order in the saved file changes from run to run
+        target_modules=target_pattern(model, family, lora.target),
+        modules_to_save=whole or None,
+    )
+    with warnings.catch_warnings():
+        # tied embeddings are never adapted here
+        warnings.filterwarnings("ignore", message=".*tie_word_embeddings.*")
+        return get_peft_model(model, config)
+
+
+def target_pattern(model: Any, family: Family, target: str) -> str:
+    """A regular expression for the full names of the linear layers to adapt. Raises InputError where none matches."""
+    head = model.get_output_embeddings()
+    linear = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head and _under(name, family.language_model)
+    ]
+    if target == "all-linear":
+        wanted = {name.rpartition(".")[2] for name in linear}
+    elif re.fullmatch(r"[\w, ]+", target):
+        wanted = {name.strip() for name in target.split(",")}
+    else:
+        try:
+            matching = [name for name in linear if re.fullmatch(target, name)]
+        except re.error as error:
+            raise InputError(f"lora.target '{target}': not a regular expression ({error})") from None
+        if not matching:
+            raise InputError(f"lora.target '{target}': matches no linear layer of the language model (one is named {linear[0]})")
+        return target
+    unknown = wanted - {name.rpartition(".")[2] for name in linear}
+    if unknown:
+        missing, known = ", ".join(sorted(unknown)), ", ".join(sorted({name.rpartition(".")[2] for name in linear}))
+        raise InputError(f"lora.target: the language model has no linear layer named {missing} (it has {known})")
+    roots = "|".join(re.escape(root) for root in family.language_model)
+    return rf"(?:{roots})\.(?:.*\.)?(?:{'|'.join(sorted(wanted))})"
+
+
+def _vision_without_projectors(model: nn.Module, family: Family) -> Iterator[str]:
+    """Names of the encoder's direct children that are no projector."""
+    for name, _ in model.get_submodule(family.encoder).named_children():
+        full = f"{family.encoder}.{name}"
+        if not _under(full, family.projectors):
+            yield full
+
+
+def _under(name: str, roots: tuple[str, ...]) -> bool:
+    return any(name == root or name.startswith(f"{root}.") for root in roots)

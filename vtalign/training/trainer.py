@@ -1,0 +1,100 @@
+"""`transformers.Trainer` for one stage: our loss, order and metrics; devices, optimiser, checkpoints and logs are its own."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import Trainer
+
+from vtalign.errors import RunFailed
+from vtalign.models.feature_store import FeatureStore
+from vtalign.models.rows import branch_logps
+from vtalign.training.collator import Batch
+from vtalign.training.objective import StepTotals, SumOf
+from vtalign.training.schedule import PlannedBatches, StepPlan
+
+Share = Callable[[torch.Tensor, torch.Tensor, Any, StepTotals], tuple[torch.Tensor, SumOf]]
+Metrics = Callable[[dict[str, float]], dict[str, float]]
+
+
+class StageTrainer(Trainer):
+    """Trains on the micro-batches of `plan`.
+
+    `share(logps, mask, batch, totals)` gives a micro-batch's share of the step's loss, and the sums that `metrics` turns into what
+    is logged. To Trainer the whole stage is one epoch; `epoch` in the logs counts passes over the data.
+    """
+
+    # Shares are already divided by the totals of the whole step.
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, *, plan: StepPlan, share: Share, metrics: Metrics, examples: Sequence[Any], **kwargs: Any) -> None:
+        super().__init__(train_dataset=examples, **kwargs)
+        self._plan, self._share, self._metrics = plan, share, metrics
+        self._features = FeatureStore()
+        self._examples: Any = examples
+        self._passes = plan.examples / len(examples)
+        self._window: dict[str, float | torch.Tensor] = defaultdict(float)
+
+    def get_train_dataloader(self) -> DataLoader:
+        """The micro-batches of this device in planned order; not sharded again by accelerate."""
+        return DataLoader(
+            self._examples,
+            batch_sampler=PlannedBatches(self._plan.for_device(self.args.process_index)),
+            collate_fn=self.data_collator,
+        )
+
+    def get_batch_samples(self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device) -> tuple[list[Any], Any]:
+        """The micro-batches of the next step on this device, and the step's totals over all devices."""
+        samples, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        counts = torch.tensor([[b["batch"].count, b["batch"].tokens] for b in samples], dtype=torch.long, device=device).sum(0)
+        examples, tokens = self.accelerator.reduce(counts, reduction="sum").tolist()
+        return samples, StepTotals(examples, tokens)
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """`num_items_in_batch` is the `StepTotals` of `get_batch_samples`."""
+        batch: Batch = inputs["batch"].to(self.args.device)
+        if batch.rows is None:
+            return self._nothing_read(model)
+        logps_NT, mask_NT = branch_logps(model, self._features.fill(model, batch.rows))
+        loss, sums = self._share(logps_NT, mask_NT, batch, num_items_in_batch)
+        if not torch.isfinite(loss):
+            raise RunFailed(f"the loss is {loss.item()} at step {self.state.global_step + 1}, in {', '.join(batch.ids[:4])}")
+        for name, value in sums.items():
+            self._window[name] += value
+        # gradients are averaged over devices, shares must be summed
+        loss = loss * self.args.world_size
+        return (loss, logps_NT) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Adds the metrics of the steps since the last log."""
+        if "loss" in logs:
+            logs.update(self._metrics_since_last_log())
+        fraction = self.state.epoch
+        self.state.epoch = None if fraction is None else fraction * self._passes
+        super().log(logs, start_time)
+        self.state.epoch = fraction
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not estimated: Trainer's formula knows tokens only, and most of the work here is video."""
+        return 0
+
+    def _metrics_since_last_log(self) -> dict[str, float]:
+        names = sorted(self._window)
+        values = torch.tensor([float(self._window[name]) for name in names], dtype=torch.float64, device="cpu")
+        values = self.accelerator.reduce(values.to(self.args.device), reduction="sum").cpu()
+        self._window = defaultdict(float)
+        sums = dict(zip(names, values.tolist(), strict=True))
+        metrics = self._metrics(sums) if sums else {}
+        return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+    def _nothing_read(self, model: nn.Module) -> torch.Tensor:
+        """A micro-batch whose videos all became unreadable during the stage counts for nothing."""
+        if self.args.world_size > 1:
+            raise RunFailed("no video of a micro-batch can be read any more; other devices would wait for it forever")
+        return torch.stack([parameter.sum() * 0.0 for parameter in model.parameters() if parameter.requires_grad]).sum()

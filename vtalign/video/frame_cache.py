@@ -1,0 +1,78 @@
+"""Decoded, resized frames on disk, so that later stages, epochs and evaluations do not decode again."""
+
+import logging
+import os
+import re
+import uuid
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from vtalign.errors import InputError
+from vtalign.ids import stable_id
+
+logger = logging.getLogger(__name__)
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+class FrameCache:
+    """One `.npz` per video (`indices` (N,), `frames` (N, H, W, 3)) in a folder per reader and frame size rule.
+
+    Written by rename, so a kill leaves the old file or the new one; a file damaged otherwise fails its checksum and is decoded
+    again. Two writers at once may lose frames of one of them, which are then decoded again too.
+    """
+
+    def __init__(self, folder: Path, reader: str, max_pixels: int, multiple: int) -> None:
+        self._folder = folder / f"{reader}-{max_pixels}px-x{multiple}-v1"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot hold the frame cache: {error.strerror}") from None
+
+    def held(self, video_id: str) -> set[int]:
+        """Indices of the frames that are there."""
+        arrays = self._read(video_id, "indices")
+        return set(arrays[0].tolist()) if arrays else set()
+
+    def get(self, video_id: str, wanted: Iterable[int]) -> dict[int, np.ndarray]:
+        """Those of the wanted frames that are there, each uint8 (H, W, 3)."""
+        arrays = self._read(video_id, "indices", "frames")
+        if not arrays:
+            return {}
+        at = {int(index): i for i, index in enumerate(arrays[0])}
+        # Copies, so that keeping a few of the frames does not keep all of the file in memory.
+        return {index: arrays[1][at[index]].copy() for index in wanted if index in at}
+
+    def add(self, video_id: str, frames: dict[int, np.ndarray]) -> None:
+        """Keep more frames of a video, beside those that are there."""
+        arrays = self._read(video_id, "indices", "frames")
+        old = dict(zip(arrays[0].tolist(), arrays[1], strict=True)) if arrays else {}
+        merged = dict(sorted({**old, **frames}.items()))
+        path = self._path(video_id)
+        path.parent.mkdir(exist_ok=True)
+        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+        try:
+            with partial.open("wb") as handle:
+                np.savez(handle, indices=np.array(list(merged), dtype=np.int64), frames=np.stack(list(merged.values())))
+            # Not synced: losing the file in a power cut costs a decode, syncing thousands of files costs minutes.
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _read(self, video_id: str, *names: str) -> list[np.ndarray]:
+        path = self._path(video_id)
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return [archive[name] for name in names]
+        except FileNotFoundError:
+            return []
+        except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError) as error:
+            logger.warning("%s: damaged frame cache entry, decoding again (%s)", path, error)
+            return []
+
+    def _path(self, video_id: str) -> Path:
+        name = video_id if _PLAIN_NAME.fullmatch(video_id) else stable_id("video", video_id)
+        return self._folder / name[-2:] / f"{name}.npz"

@@ -1,0 +1,175 @@
+"""Decoding in processes of its own: a file that hangs, crashes or floods the decoder costs one VideoError."""
+
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, Self, TypeVar
+
+import numpy as np
+
+from vtalign.errors import VideoError
+from vtalign.video.compare import ReaderDifference
+from vtalign.video.limits import DecodeLimits
+from vtalign.video.probe import VideoInfo
+from vtalign.video.readers import check_indices, check_reader
+from vtalign.video.sample import FramePolicy
+from vtalign.video.worker_process import WorkerProcess
+
+__all__ = ["DecodeLimits", "DecodeWorkers", "ReadRequest"]
+
+Size = tuple[int, int] | FramePolicy | None
+"""(width, height) in pixels, the policy that decides it, or None for the video's own size."""
+
+T = TypeVar("T")
+J = TypeVar("J")
+
+
+class ReadRequest(NamedTuple):
+    """Frames `indices` (decoded ordinals, strictly rising) of one file."""
+
+    path: str | Path
+    indices: Sequence[int]
+    size: Size = None
+    reader: str = "pyav"
+
+
+class DecodeWorkers:
+    """`n` decoder processes, started when first needed and replaced when they die. A context manager; threads may share it.
+
+    A process that forks (a DataLoader worker) gets processes of its own at first use.
+    """
+
+    def __init__(self, n: int, limits: DecodeLimits | None = None) -> None:
+        if n < 1:
+            raise ValueError(f"n must be at least 1, got {n}")
+        self.n, self.limits = n, limits or DecodeLimits()
+        self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all processes; a later call starts new ones."""
+        self._finalizer()
+        self._open()
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the decoder processes that are alive."""
+        return [worker.pid for worker in self._workers if worker.alive]
+
+    def probe(self, path: str | Path) -> VideoInfo:
+        """`probe.probe` in a decoder process. Raises VideoError."""
+        header, _ = self._ask(path, {"do": "probe"})
+        return VideoInfo.from_dict(header["info"])
+
+    def read(self, path: str | Path, indices: Sequence[int], size: Size = None, reader: str = "pyav") -> np.ndarray:
+        """uint8 (N, H, W, 3), read-only. Raises VideoError, InputError for a reader that is not installed."""
+        fit = {"max_pixels": size.max_pixels, "multiple": size.multiple} if isinstance(size, FramePolicy) else size
+        check_reader(reader)
+        check_indices(indices)
+        job = {"do": "read", "indices": [int(i) for i in indices], "size": fit, "reader": reader}
+        _, frames = self._ask(path, job)
+        if frames is None:
+            raise VideoError(str(path), "crashed", "the decoder process sent no frames")
+        return frames
+
+    def compare(self, path: str | Path, reader: str, frames: int, *, sample: int = 16) -> list[ReaderDifference]:
+        """`compare.compare_readers` in a decoder process: where `reader` differs from PyAV. Raises VideoError."""
+        header, _ = self._ask(path, {"do": "compare", "reader": reader, "frames": frames, "sample": sample})
+        return [ReaderDifference(**difference) for difference in header["differences"]]
+
+    def map_probe(self, paths: Iterable[str | Path]) -> Iterator[VideoInfo | VideoError]:
+        """One result per path, in order; errors are returned."""
+        return self._map(self.probe, paths)
+
+    def map_read(self, requests: Iterable[ReadRequest]) -> Iterator[np.ndarray | VideoError]:
+        """One result per request, in order; errors are returned. A few results at most wait to be taken."""
+        return self._map(lambda request: self.read(*request), requests)
+
+    def map_compare(self, checks: Iterable[tuple[str | Path, str, int]]) -> Iterator[list[ReaderDifference] | VideoError]:
+        """One result per (path, reader, frames), in order; errors are returned."""
+        return self._map(lambda check: self.compare(*check), checks)
+
+    def _open(self) -> None:
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
+        self._free = threading.Semaphore(self.n)
+        self._idle: list[WorkerProcess] = []
+        self._workers: list[WorkerProcess] = []
+        self._finalizer = weakref.finalize(self, _stop, self._workers, self._owner)
+
+    def _ask(self, path: str | Path, job: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]:
+        if os.getpid() != self._owner:
+            for worker in self._workers:
+                worker.abandon()
+            self._open()
+        with self._free:
+            worker = self._take()
+            try:
+                return worker.ask(str(path), job)
+            finally:
+                self._give_back(worker)
+
+    def _take(self) -> WorkerProcess:
+        with self._lock:
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.alive:
+                    return worker
+                self._drop(worker)  # died while idle: no video's fault
+            worker = WorkerProcess(self.limits)
+            self._workers.append(worker)
+            return worker
+
+    def _give_back(self, worker: WorkerProcess) -> None:
+        with self._lock:
+            if worker.alive:
+                self._idle.append(worker)
+            else:
+                self._drop(worker)
+
+    def _drop(self, worker: WorkerProcess) -> None:
+        worker.stop()
+        self._workers.remove(worker)
+
+    def _kill_busy(self) -> None:
+        with self._lock:
+            for worker in self._workers:
+                if worker not in self._idle:
+                    worker.kill()
+
+    def _map(self, call: Callable[[J], T], jobs: Iterable[J]) -> Iterator[T | VideoError]:
+        def guarded(job: J) -> T | VideoError:
+            try:
+                return call(job)
+            except VideoError as error:
+                return error
+
+        waiting: deque[Future[T | VideoError]] = deque()
+        with ThreadPoolExecutor(self.n, thread_name_prefix="decode") as threads:
+            try:
+                for job in jobs:
+                    waiting.append(threads.submit(guarded, job))
+                    if len(waiting) > 2 * self.n:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            except (KeyboardInterrupt, GeneratorExit):
+                for future in waiting:
+                    future.cancel()
+                self._kill_busy()  # or leaving would wait for the slowest of them
+                raise
+
+
+def _stop(workers: list[WorkerProcess], owner: int) -> None:
+    if os.getpid() == owner:
+        for worker in workers:
+            worker.stop()

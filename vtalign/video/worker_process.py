@@ -1,0 +1,134 @@
+"""The parent's end of one decoder process."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from vtalign.errors import InputError, RunFailed, VideoError
+from vtalign.video.limits import DecodeLimits
+
+_START_S = 120.0  # a busy disk may take long to import the libraries
+
+# The worker finds the packages where this process does, whatever started it (console script, -m, notebook, editable install).
+_BOOT = "import sys; sys.path[:] = sys.argv[2:]; from runpy import run_module; run_module('vtalign.video.worker', {}, '__main__')"
+
+
+class WorkerProcess:
+    """One decoder process. A job that kills it, or that it cannot finish in time, raises VideoError and leaves it dead."""
+
+    def __init__(self, limits: DecodeLimits) -> None:
+        ours, theirs = socket.socketpair()
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        folders = [entry or os.getcwd() for entry in sys.path]
+        self._limits = limits
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), *folders],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                pass_fds=(theirs.fileno(),),
+                env=environment,
+            )
+        self._connection = Connection(ours.detach())
+        self._ready = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, path: str, job: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]:
+        """The answer's header and frames, uint8 (N, H, W, 3), to one job on `path`.
+
+        Raises VideoError, InputError where the job itself cannot be done, RunFailed where no decoder process can be started.
+        """
+        self._await_ready()
+        deadline = time.monotonic() + self._limits.timeout_s
+        try:
+            self._connection.send_bytes(json.dumps({**job, "path": os.path.abspath(path)}).encode())
+            header = json.loads(self._receive(deadline))
+            frames = None
+            if "shape" in header:
+                frames = np.frombuffer(self._receive(deadline), np.uint8).reshape(header["shape"])
+        except TimeoutError:
+            self.stop()
+            raise VideoError(path, "timeout", f"not done after {self._limits.timeout_s:g} s") from None
+        except (EOFError, ConnectionError):
+            raise VideoError(path, *self._death()) from None
+        except (ValueError, KeyError) as error:  # not what a worker of ours says
+            self.stop()
+            raise VideoError(path, "crashed", f"the decoder process answered nonsense ({type(error).__name__})") from None
+        if header["last"]:
+            self.stop()
+        if "input_error" in header:
+            raise InputError(header["input_error"])
+        if "reason" in header:
+            raise VideoError(path, header["reason"], header["detail"])
+        return header, frames
+
+    def stop(self) -> None:
+        """Kill the process and reap it."""
+        with contextlib.suppress(OSError):
+            self._connection.close()
+        self._process.kill()
+        self._process.wait()
+        self._stderr.close()
+
+    def kill(self) -> None:
+        """End the process while another thread may be waiting for its answer; that thread sees it crash."""
+        self._process.kill()
+
+    def abandon(self) -> None:
+        """After a fork: let go of the socket of a process that is the parent's, not ours."""
+        with contextlib.suppress(OSError):
+            self._connection.close()
+
+    def _await_ready(self) -> None:
+        if self._ready:
+            return
+        try:
+            self._connection.send_bytes(self._limits.model_dump_json().encode())
+            if self._receive(time.monotonic() + _START_S) != b"ready":
+                raise EOFError
+        except (EOFError, ConnectionError, TimeoutError):
+            self._process.kill()
+            self._process.wait()
+            self._stderr.seek(0)
+            said = self._stderr.read().decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+            self.stop()
+            raise RunFailed(f"no decoder process can be started: {said[0]}") from None
+        self._ready = True
+
+    def _receive(self, deadline: float) -> bytes:
+        if not self._connection.poll(max(0.0, deadline - time.monotonic())):
+            raise TimeoutError
+        return self._connection.recv_bytes()
+
+    def _death(self) -> tuple[str, str]:
+        """(reason, detail) of a process that closed its socket."""
+        try:
+            code = self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            code = -signal.SIGKILL
+        self.stop()
+        if code == -signal.SIGALRM:
+            return "timeout", f"not done after {self._limits.timeout_s:g} s"
+        if code < 0:
+            name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
+            return "crashed", f"the decoder process was ended by {name}"
+        return "crashed", f"the decoder process ended with exit code {code}"
