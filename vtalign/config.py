@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from omegaconf import OmegaConf
@@ -34,9 +34,7 @@ def load_config(cls: type[C], path: str | Path | None, overrides: Sequence[str] 
                 raise ConfigError(f"{path}: no such config file")
             tree = OmegaConf.create(_read_mapping(Path(path)))
         for item in overrides:
-            if "=" not in item:
-                raise ConfigError(f"override '{item}': expected key=value")
-        tree = OmegaConf.merge(tree, OmegaConf.from_dotlist(list(overrides)))
+            _override(tree, item)
         data = OmegaConf.to_container(tree, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{source}: {str(error).splitlines()[0]}") from None
@@ -66,6 +64,19 @@ def dump_config(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def _override(tree: Any, item: str) -> None:
+    """Set one `key.sub=value`; `stages.0.beta=0.2` reaches into a list, which a merged dotlist would replace whole."""
+    key, equals, text = item.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"override '{item}': expected key=value")
+    try:
+        value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))
+        assert isinstance(value, dict)
+        OmegaConf.update(tree, key, value["value"], merge=True)
+    except (OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"override '{item}': {str(error).splitlines()[0]}") from None
+
+
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -79,11 +90,18 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
 
 def _known_keys(cls: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    model: Any = cls
+    """Keys of the model in which `loc` (as pydantic names it: fields, list indices, tags of unions) ends."""
+    models = [cls]
     for part in loc[:-1]:
-        field = model.model_fields.get(str(part)) if isinstance(model, type) and issubclass(model, BaseModel) else None
-        if field is None:
-            break
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else ["see the docs"]
+        fields = [model.model_fields[part] for model in models if isinstance(part, str) and part in model.model_fields]
+        inside = [nested for field in fields for nested in _models_in(field.annotation)]
+        tagged = [model for model in models if any(part in get_args(f.annotation) for f in model.model_fields.values())]
+        models = inside or tagged or models
+    return list(dict.fromkeys(key for model in models for key in model.model_fields))
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The config models that a field's annotation mentions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

@@ -34,6 +34,8 @@ LEVELS: dict[str, Bucket] = {
     "exact gaps": lambda p: (p.kind, abs(p.chars_gap), p.sign * p.tokens_gap, (p.chars_chosen + p.chars_rejected).bit_length()),
 }
 
+_DRAWS = 8
+
 
 @dataclass(frozen=True)
 class Balanced:
@@ -52,23 +54,25 @@ class Balanced:
 def balance(lengths: Sequence[PairLength], max_accuracy: float, seed: int) -> Balanced:
     """The coarsest level after which no classifier of `length_report` is right more often than `max_accuracy`.
 
-    Within each bucket as many pairs with the longer side chosen stay as with the shorter one, drawn by seed. Where even the
-    finest level is above (few pairs: noise), it is what is kept; the report shows it.
+    Within each bucket as many pairs with the longer side chosen stay as with the shorter one, drawn by seed; of few pairs, where
+    chance decides, some draws are tried. Where none is good enough, the one that comes closest and leaves something is kept; its
+    report shows it.
     """
     lengths = sorted(lengths, key=lambda pair: pair.pair_id)
     before = length_report(lengths)
     if max_accuracy >= 1 or (before.accuracy is not None and before.accuracy <= max_accuracy):
         return Balanced(tuple(lengths), (), "none", before, before)
-    result = None
+    tried: list[Balanced] = []
     for level, bucket in LEVELS.items():
-        kept = _even(lengths, bucket, seed)
-        chosen = {pair.pair_id for pair in kept}
-        dropped = tuple(pair for pair in lengths if pair.pair_id not in chosen)
-        result = Balanced(tuple(kept), dropped, level, before, length_report(kept))
-        if result.after.accuracy is None or result.after.accuracy <= max_accuracy:
-            break  # None: too few videos to measure; finer buckets would only cost pairs
-    assert result is not None
-    return result
+        for draw in range(_DRAWS):
+            kept = _even(lengths, bucket, seed_from("balance", seed, draw))
+            stay = {pair.pair_id for pair in kept}
+            dropped = tuple(pair for pair in lengths if pair.pair_id not in stay)
+            result = Balanced(tuple(kept), dropped, level, before, length_report(kept))
+            if kept and (result.after.accuracy or 0.0) <= max_accuracy:
+                return result  # without an accuracy there are too few videos to measure; finer buckets would only cost pairs
+            tried.append(result)
+    return min(tried, key=lambda result: (not result.kept, result.after.accuracy or 0.0))
 
 
 def balance_result(balanced: Balanced) -> BatchResult:
@@ -88,7 +92,7 @@ def measure(rows: Sequence[Row], count_tokens: Callable[[list[str]], list[int]])
     ]
 
 
-def _even(lengths: Sequence[PairLength], bucket: Bucket, seed: int) -> list[PairLength]:
+def _even(lengths: Sequence[PairLength], bucket: Bucket, draw: int) -> list[PairLength]:
     sides: dict[tuple[object, ...], dict[int, list[PairLength]]] = defaultdict(lambda: {1: [], -1: [], 0: []})
     for pair in lengths:
         sides[bucket(pair)][pair.sign].append(pair)
@@ -97,7 +101,7 @@ def _even(lengths: Sequence[PairLength], bucket: Bucket, seed: int) -> list[Pair
         count = min(len(longer_shorter_equal[1]), len(longer_shorter_equal[-1]))
         kept.extend(longer_shorter_equal[0])
         for sign in (1, -1):
-            kept.extend(sorted(longer_shorter_equal[sign], key=lambda pair: seed_from("balance", seed, pair.pair_id))[:count])
+            kept.extend(sorted(longer_shorter_equal[sign], key=lambda pair: seed_from(draw, pair.pair_id))[:count])
     return sorted(kept, key=lambda pair: pair.pair_id)
 
 

@@ -255,6 +255,9 @@ class _Build:
             return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
 
         balanced = balance.balance(balance.measure(rows, count_tokens), self.config.balance.max_accuracy, self.config.seed)
+        accuracy = balanced.after.accuracy
+        if accuracy is not None and accuracy > self.config.balance.max_accuracy:
+            self._progress.say(f"09-balance: warning: lengths still tell chosen from rejected in {accuracy:.0%} of the pairs")
         write_json(self._lengths, balanced.to_dict())
         return balance.balance_result(balanced)
 

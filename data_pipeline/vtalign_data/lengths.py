@@ -47,7 +47,7 @@ class LengthReport:
     """Mean of chosen minus rejected, how often chosen is the longer one, and what lengths predict.
 
     `accuracy` is that of the better classifier: `linear` (logistic regression on gaps) or `buckets` (a vote per bucket of gap and
-    overall length, for each kind of pair, which a model knows from the prompt). None where there are fewer than two videos to hold out.
+    overall length, for each kind of pair, which a model knows from the prompt). None where there is no second video to hold out.
     """
 
     pairs: int
@@ -126,7 +126,7 @@ def _fit(features_NF: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _bucket_accuracy(lengths: Sequence[PairLength], folds: NDArray[np.int64]) -> float:
-    """Per bucket of (kind, overall length, gap): is the longer side the chosen one? Learned by vote, unseen buckets are a coin."""
+    """Per bucket of (kind, overall length, gap): is the longer side chosen? Learned by vote; unseen buckets are a coin."""
     correct = 0.0
     for fold in range(FOLDS):
         votes: dict[tuple[object, ...], int] = defaultdict(int)
@@ -142,7 +142,8 @@ def _bucket_accuracy(lengths: Sequence[PairLength], folds: NDArray[np.int64]) ->
 
 def _bucket(pair: PairLength) -> tuple[object, ...]:
     total = pair.chars_chosen + pair.chars_rejected
-    return pair.kind, total.bit_length(), gap_bucket(pair.chars_gap), pair.sign * gap_bucket(pair.tokens_gap) * _signum(pair.tokens_gap)
+    tokens = pair.sign * _signum(pair.tokens_gap) * gap_bucket(pair.tokens_gap)
+    return pair.kind, total.bit_length(), gap_bucket(pair.chars_gap), tokens
 
 
 def gap_bucket(gap: int) -> int:

@@ -23,7 +23,7 @@ from vtalign_eval.views import show
 CAPTIONS = "captions.jsonl"
 _COLOURS = ("red", "green", "blue", "yellow", "purple", "white")
 _SHAPES = ("circle", "square", "triangle", "cross", "ring")
-_OBJECT = re.compile(rf"\b({'|'.join(_COLOURS)}) ({'|'.join(_SHAPES)})\b")
+_OBJECT = re.compile(rf"\b({'|'.join(_COLOURS)}) ({'|'.join(_SHAPES)})(?: turns ({'|'.join(_COLOURS)}))?\b")
 
 
 class _Row(Config):
@@ -63,8 +63,12 @@ class CaptionOutcome:
 
 
 def objects_in(caption: str) -> frozenset[str]:
-    """The objects that a caption names, as `colour shape`."""
-    return frozenset(match.group() for match in _OBJECT.finditer(normalise(caption)))
+    """The objects that a caption names, as `colour shape`.
+
+    One that changes colour is named by both colours in either order: which of them it starts in is a question of time.
+    """
+    found = _OBJECT.findall(normalise(caption))
+    return frozenset(f"{'/'.join(sorted({colour, turned} - {''}))} {shape}" for colour, shape, turned in found)
 
 
 def caption_check(

@@ -41,6 +41,19 @@ def test_balanced_lengths_are_left_alone() -> None:
     assert result.level == "none" and result.kept == tuple(pairs) and result.dropped == ()
 
 
+def test_few_pairs_are_not_given_up_for_noise() -> None:
+    for seed in range(10):
+        result = balance(confounded(40, seed), 0.55, seed)
+        assert len(result.kept) >= 8
+        assert result.after.accuracy is not None and result.after.accuracy <= 0.55
+
+
+def test_one_video_is_evened_out_coarsely() -> None:
+    pairs = [PairLength(f"p{k}", "video", "order", 40 + (k % 3 > 0), 40 + (k % 3 == 0), 9, 9) for k in range(9)]
+    result = balance(pairs, 0.55, seed=0)
+    assert result.level == "gap" and len(result.kept) == 6 and result.after.accuracy is None
+
+
 def test_it_can_be_switched_off() -> None:
     assert balance(confounded(300), 1.0, seed=0).dropped == ()
 

@@ -1,3 +1,4 @@
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -103,7 +104,7 @@ def test_the_summary_is_kept_and_the_table_names_the_reasons(built: BuildSummary
 
     kept = json.loads((built.out / "summary.json").read_text())
     assert kept["pairs"] == built.pairs and kept["stages"][1]["filtered"] == {"duplicate": 1}
-    console = Console(width=120, record=True, file=open("/dev/null", "w"))
+    console = Console(width=120, record=True, file=io.StringIO())
     console.print(built.table())
     text = console.export_text()
     assert "duplicate" in text and "not_a_video" in text and "10-score" in text
@@ -134,7 +135,7 @@ def test_another_seed_asks_otherwise(built: BuildSummary, make_config, tmp_path:
 @pytest.mark.slow
 def test_the_model_can_merge_the_descriptions(make_config, tmp_path: Path) -> None:
     summary = run_build(make_config(tmp_path / "run", composer={"method": "model", "max_new_tokens": 8}))
-    assert summary.pairs > 0
+    assert summary.by_kind["response"] > 0
 
 
 @pytest.mark.slow
@@ -150,7 +151,7 @@ def folder_with(tmp_path: Path, *names: str) -> Path:
     folder = tmp_path / "videos"
     folder.mkdir()
     for name in names:
-        (folder / name).write_text("no video")
+        (folder / name).write_text(f"{name} is no video")
     return folder
 
 
@@ -184,7 +185,7 @@ def test_out_folders_that_cannot_be_used(make_config, built: BuildSummary, tmp_p
 
 def test_no_pairs_left_names_the_rule(make_config, troubled_videos: Path, tmp_path: Path) -> None:
     broken = folder_with(tmp_path, "a.mp4", "b.mp4")
-    expect(RunFailed, make_config(tmp_path / "1", videos=broken), "02-ingest lost 2 of 3 videos to 'not_a_video'".replace("3", "2"))
+    expect(RunFailed, make_config(tmp_path / "1", videos=broken), "02-ingest lost 2 of 2 videos to 'not_a_video'")
     never = {"method": "uniform", "seconds": 60.0}
     expect(RunFailed, make_config(tmp_path / "2", clips=never), "04-clips lost 10 of 14 videos to 'too_few_clips'")
     strict = make_config(tmp_path / "3", filters={"placeholders": [" "]})

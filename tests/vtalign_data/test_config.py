@@ -27,7 +27,7 @@ def test_the_shipped_config_is_the_default(project_root) -> None:
         ("clips.min_clips=40", "clips: min_clips 40 is above max_clips 32"),
         ("composer.middle=then", "composer.middle: 'then' lacks field {0}"),
         ("composer.merge_prompt=merge", "'merge' lacks field {captions}"),
-        ("questions.order=['which, {a} or {c} ?']", "questions.order: 'which, {a} or {c} ?' has unknown field {c} (known: {a}, {b})"),
+        ("questions.order=['which, {a} or {c} ?']", "'which, {a} or {c} ?' has unknown field {c} (known: {a}, {b})"),
         ("questions.order=['which?']", "lacks field {a}"),
         ("questions.after=[]", "questions.after"),
         ("perturbations=[{name: shuffle, strength: 1}]", "changes nothing; the least is 2"),
@@ -51,7 +51,7 @@ def test_frame_overrides_keep_the_rest_of_the_models_policy() -> None:
     policy = FramePolicy(fps=2.0, max_pixels=2304, multiple=16)
     assert FrameOverride().apply(policy) == policy
     assert FrameOverride(fps=1.0).apply(policy) == FramePolicy(fps=1.0, max_pixels=2304, multiple=16)
-    with pytest.raises(ConfigError, match="frames: .*no room"):
+    with pytest.raises(ConfigError, match=r"frames: .*no room"):
         FrameOverride(max_pixels=9).apply(policy)
 
 

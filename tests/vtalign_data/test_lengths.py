@@ -1,19 +1,19 @@
 import random
 
 import numpy as np
-import pytest
 
 from vtalign_data.lengths import PairLength, _fit, length_report
 
 
-def pair(number: int, chars: tuple[int, int], tokens: tuple[int, int] | None = None, kind: str = "response", video: int | None = None):
+def pair(number: int, chars: tuple[int, int], tokens: tuple[int, int] | None = None, video: int | None = None) -> PairLength:
     tokens = tokens or (chars[0] // 4, chars[1] // 4)
     name = f"video-{number // 4 if video is None else video}"
-    return PairLength(f"pair-{number:04d}", name, kind, *chars, *tokens)
+    return PairLength(f"pair-{number:04d}", name, "response", *chars, *tokens)
 
 
 def test_by_hand() -> None:
-    report = length_report([pair(0, (10, 8), video=0), pair(1, (6, 8), video=1), pair(2, (5, 5), (2, 1), video=2), pair(3, (4, 4), (1, 1))])
+    sizes = [((10, 8), None), ((6, 8), None), ((5, 5), (2, 1)), ((4, 4), (1, 1))]
+    report = length_report([pair(k, chars, tokens, video=k) for k, (chars, tokens) in enumerate(sizes)])
     assert (report.pairs, report.chosen_longer, report.chosen_shorter) == (4, 2, 1)
     assert report.mean_gap_chars == 0.0 and report.mean_gap_tokens == 0.0
 

@@ -44,7 +44,7 @@ def test_nothing_there(tmp_path) -> None:
     with pytest.raises(InputError, match="no videos in this folder"):
         list_videos(tmp_path, None)
     (tmp_path / "a.txt").write_text("a.mp4")
-    with pytest.raises(InputError, match="no such folder .root of the manifest"):
+    with pytest.raises(InputError, match="root of the manifest"):
         list_videos(tmp_path / "a.txt", tmp_path / "nowhere")
     with pytest.raises(InputError, match="its own root"):
         list_videos(tmp_path, tmp_path.parent)

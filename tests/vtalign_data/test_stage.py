@@ -89,7 +89,8 @@ def test_progress_hears_of_batches_found_and_made(tmp_path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "s", Work(dies_at=2))
     heard = []
-    Stage(tmp_path / "s", SCHEMA, "n").run(ITEMS, str, Work(), batch_size=4, on_batch=lambda n, lost: heard.append((n, len(lost))))
+    stage = Stage(tmp_path / "s", SCHEMA, "number")
+    stage.run(ITEMS, str, Work(), batch_size=4, on_batch=lambda n, lost: heard.append((n, len(lost))))
     assert [n for n, _ in heard] == [4, 4, 4, 4, 4, 4, 1]
     assert sum(lost for _, lost in heard) == 5
 

@@ -34,7 +34,7 @@ def example_for(rng: random.Random, *, clips: int | None = None) -> BaseExample:
     texts = []
     for _ in range(2 if clips > 1 else 1):
         texts.append((rng.choice(CAPTION_PROMPTS), caption(told_story(seen, rng))))
-    for _ in range(2):
+    for _ in range(2 if clips == 1 else 3):
         question = asker.static(seen)
         texts.append((question.text, question.answer))
     for ask in _temporal_questions(asker, len(seen)):
@@ -53,7 +53,7 @@ def sentences(rng: random.Random, *, stories: int = 1500) -> Iterator[str]:
 
 
 def _temporal_questions(asker: Asker, clips: int) -> tuple[str, ...]:
-    return ("temporal", "match") if clips == 1 else ("order", "temporal", "match")
+    return ("temporal", "temporal", "match") if clips == 1 else ("order", "temporal", "match")
 
 
 def _played(style: str, frames: list[int], event: Event) -> tuple[list[int], list[Event]]:

@@ -37,6 +37,14 @@ def build(
     path, overrides = split_arguments(arguments or [])
     config = load_config(BuildConfig, path, overrides, videos=videos, model=model, out=out)
     forbid_network_except_for(config.model)
-    from vtalign_data.build import run_build
+    from rich.console import Console
 
-    run_build(config)
+    from vtalign.cli.build_evidence import build_report
+    from vtalign.report.build_report import write_build_report
+    from vtalign_data.build import run_build
+    from vtalign_data.progress import ConsoleProgress
+
+    with ConsoleProgress() as progress:
+        summary = run_build(config, progress)
+    write_build_report(config.out / "report.html", build_report(summary.to_dict(), config))
+    Console().print(summary.table())

@@ -41,8 +41,8 @@ def write_build_report(path: Path, summary: BuildReport) -> None:
         Tile("videos read", f"{summary['videos']:,}", f"{len(summary['bad_videos']):,} could not be used"),
         Tile("time", duration(summary["seconds"])),
     ]
-    if "after balancing" in summary["lengths"]:
-        accuracy = summary["lengths"]["after balancing"]["classifier_accuracy"]
+    accuracy = summary["lengths"]["after balancing"]["accuracy"] if "after balancing" in summary["lengths"] else None
+    if accuracy is not None:
         tiles.append(Tile("lengths-only classifier", percent(accuracy), "50 % tells nothing", "good" if accuracy <= 0.55 else "bad"))
     sections = [Section("What was kept and what was not", blocks=[outcome_table(summary["stages"])])]
     counts = sorted(summary["by_perturbation"].items(), key=lambda item: -item[1])

@@ -19,14 +19,15 @@ class StageOutcome(TypedDict):
 
 
 class Lengths(TypedDict):
-    """Lengths of chosen and rejected (tokens, means), their mean gap (chosen less rejected), and what a classifier that sees
-    only lengths gets right (fraction; .5 is blind)."""
+    """Mean gaps (chosen less rejected, characters and tokens), how often chosen is the longer or the shorter one, and the accuracy
+    (fraction; .5 is blind) of a classifier that sees lengths only, None where there were too few videos to train one."""
 
     pairs: int
-    chosen: float
-    rejected: float
-    gap: float
-    classifier_accuracy: float
+    mean_gap_chars: float
+    mean_gap_tokens: float
+    chosen_longer: int
+    chosen_shorter: int
+    accuracy: float | None
 
 
 def outcome_table(stages: Sequence[StageOutcome]) -> Markup:
@@ -42,16 +43,21 @@ def outcome_table(stages: Sequence[StageOutcome]) -> Markup:
 
 def length_table(lengths: Mapping[str, Lengths]) -> Markup:
     """One row per state (before and after balancing)."""
-    headers = ["", "pairs", "chosen (tokens)", "rejected (tokens)", "gap", "lengths-only classifier"]
+    headers = ["", "pairs", "gap (characters)", "gap (tokens)", "chosen longer", "chosen shorter", "lengths-only classifier"]
     rows: list[list[object]] = [
         [
             state,
             row["pairs"],
-            f"{row['chosen']:.1f}",
-            f"{row['rejected']:.1f}",
-            f"{row['gap']:+.2f}".replace("-", "−"),
-            percent(row["classifier_accuracy"]),
+            _gap(row["mean_gap_chars"]),
+            _gap(row["mean_gap_tokens"]),
+            row["chosen_longer"],
+            row["chosen_shorter"],
+            "" if row["accuracy"] is None else percent(row["accuracy"]),
         ]
         for state, row in lengths.items()
     ]
     return table(headers, rows)
+
+
+def _gap(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")

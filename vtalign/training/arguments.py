@@ -45,5 +45,5 @@ def stage_arguments(config: TrainConfig, stage: Stage, plan: StepPlan, folder: P
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         disable_tqdm=True,
-        log_level="warning",
+        log_level="error",  # its warnings are about folders and versions that are checked here already
     )

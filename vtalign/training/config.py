@@ -153,9 +153,7 @@ class TrainConfig(Config):
         if len(set(names)) != len(names):
             raise ValueError(f"two stages have the same name ({', '.join(names)})")
         if self.save_every % self.log_every:
-            raise ValueError(
-                f"save_every {self.save_every} is no multiple of log_every {self.log_every}; the curve of a resumed run would differ"
-            )
+            raise ValueError(f"save_every {self.save_every} is no multiple of log_every {self.log_every}: resuming leaves gaps")
         for stage in self.stages:
             if stage.kind == "dpo" and stage.videos is None and self.videos is None:
                 raise ValueError(f"stage '{stage.name}': needs a videos folder (its own `videos` or that of the recipe)")

@@ -129,9 +129,10 @@ def _exchanges(row: Mapping[str, Any], at: str) -> list[Conversation]:
     if row.get("image") is not None or row.get("images") is not None:
         raise InputError(f"{at}: has an image; only videos and text are trained on")
     given = row["video"] if row.get("video") is not None else row.get("videos", [])
-    videos = tuple([given] if isinstance(given, str) else given)
-    if not all(isinstance(video, str) for video in videos):
+    listed = [given] if isinstance(given, str) else given
+    if not isinstance(listed, list) or not all(isinstance(video, str) for video in listed):
         raise InputError(f"{at}: video {given!r}: expected a path, or a list of paths")
+    videos = tuple(listed)
     if len(turns) % 2 or [_speaker(turn) for turn in turns] != ["user", "assistant"] * (len(turns) // 2):
         raise InputError(f"{at}: turns must be human, gpt, human, gpt, ..")
     texts_said: list[str] = [turn.get("value") for turn in turns]

@@ -26,13 +26,13 @@ class HistoryWriter(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero:
             kept = [row for row in read_history(self._path) if row["stage"] in self._earlier]
-            own = [{"stage": self._stage, **row} for row in state.log_history if "loss" in row]
+            own = [_named(self._stage, row) for row in state.log_history if "loss" in row]
             write_atomic(self._path, "".join(_line(row) for row in [*kept, *own]))
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero and "loss" in state.log_history[-1]:
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(_line({"stage": self._stage, **state.log_history[-1]}))
+                file.write(_line(_named(self._stage, state.log_history[-1])))
 
 
 class ProgressBar(TrainerCallback):
@@ -71,6 +71,12 @@ def tensorboard(folder: Path, resumed_at: int) -> TensorBoardCallback:
 def read_history(path: Path) -> list[dict[str, Any]]:
     """Rows of a `history.jsonl`; none where there is no file yet."""
     return list(read_jsonl(path)) if path.is_file() else []
+
+
+def _named(stage: str, row: dict[str, Any]) -> dict[str, Any]:
+    """In one order of keys: Trainer's own state file keeps none."""
+    rest = {name: row[name] for name in sorted(row) if name not in ("step", "epoch")}
+    return {"stage": stage, "step": row["step"], "epoch": row["epoch"], **rest}
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -16,7 +16,13 @@ from vtalign.training.collator import coalesce
 from vtalign.training.data import PairExample
 
 SCHEMA = pa.schema(
-    [("pair_id", pa.string()), ("logp_chosen", pa.float64()), ("logp_rejected", pa.float64()), ("fingerprint", pa.string())]
+    [
+        ("pair_id", pa.string()),
+        ("logp_chosen", pa.float64()),
+        ("logp_rejected", pa.float64()),
+        ("scored", pa.bool_()),  # here, or taken from the pair
+        ("fingerprint", pa.string()),
+    ]
 )
 
 Sides = tuple[float, float]
@@ -43,7 +49,7 @@ def with_reference(
 
     The scores of a pair are used where its fingerprint is that of the reference model. Raises what scoring raises.
     """
-    known = _read(file, reference.fingerprint)
+    known, scored = _read(file, reference.fingerprint)
     if known.keys() != {example.id for example in examples}:
         known = {
             example.id: (example.pair.scores.logp_chosen, example.pair.scores.logp_rejected)
@@ -51,13 +57,11 @@ def with_reference(
             if example.pair.scores is not None and example.pair.fingerprint == reference.fingerprint
         }
         missing = [example for example in examples if example.id not in known]
+        scored = {example.id for example in missing}
         if missing:
             known |= _score(missing, reference.load(), source, batch_size, show_progress)
-        _write(file, known, reference.fingerprint)
-        scored = len(missing)
-    else:
-        scored = 0
-    return [replace(example, reference=_as_trained(known[example.id], example)) for example in examples], scored
+        _write(file, known, scored, reference.fingerprint)
+    return [replace(example, reference=_as_trained(known[example.id], example)) for example in examples], len(scored)
 
 
 def _score(
@@ -80,18 +84,24 @@ def _as_trained(sides: Sides, example: PairExample) -> Sides:
     return (sides[1], sides[0]) if example.swapped else sides
 
 
-def _read(file: Path, fingerprint: str) -> dict[str, Sides]:
-    if not file.is_file():
-        return {}
-    rows: list[dict[str, Any]] = pq.read_table(file, schema=SCHEMA).to_pylist()
+def _read(file: Path, fingerprint: str) -> tuple[dict[str, Sides], set[str]]:
+    """(log-probs by pair id, ids of the pairs that had to be scored); nothing where `file` is of another model."""
+    rows: list[dict[str, Any]] = pq.read_table(file, schema=SCHEMA).to_pylist() if file.is_file() else []
     if any(row["fingerprint"] != fingerprint for row in rows):
-        return {}
-    return {row["pair_id"]: (row["logp_chosen"], row["logp_rejected"]) for row in rows}
+        return {}, set()
+    known = {row["pair_id"]: (row["logp_chosen"], row["logp_rejected"]) for row in rows}
+    return known, {row["pair_id"] for row in rows if row["scored"]}
 
 
-def _write(file: Path, known: dict[str, Sides], fingerprint: str) -> None:
+def _write(file: Path, known: dict[str, Sides], scored: set[str], fingerprint: str) -> None:
     rows = [
-        {"pair_id": pair_id, "logp_chosen": sides[0], "logp_rejected": sides[1], "fingerprint": fingerprint}
+        {
+            "pair_id": pair_id,
+            "logp_chosen": sides[0],
+            "logp_rejected": sides[1],
+            "scored": pair_id in scored,
+            "fingerprint": fingerprint,
+        }
         for pair_id, sides in sorted(known.items())
     ]
     write_parquet(file, rows, SCHEMA)

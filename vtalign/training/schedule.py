@@ -53,8 +53,8 @@ class PlannedBatches(Sampler[list[int]]):
 def plan_steps(order: Sequence[int], keys: Sequence[Hashable], *, per_step: int, micro_batch: int, devices: int = 1) -> StepPlan:
     """Cut `order` (example indices as they come, repeats included) into steps of `per_step` and those into micro-batches.
 
-    `keys[i]` says what example i shares a row with; equal keys of a step are neighbours. A last step with fewer examples than
-    devices is left away. Raises InputError where the devices do not divide a step or no step is left.
+    `keys[i]` says what example i shares a row with; equal keys of a step are neighbours. The last step is shortened to what the
+    devices divide. Raises InputError where they do not divide a step or no step is left.
     """
     if per_step % devices:
         raise InputError(f"{per_step} examples a step cannot be shared by {devices} devices; choose a multiple of {devices}")
@@ -62,7 +62,8 @@ def plan_steps(order: Sequence[int], keys: Sequence[Hashable], *, per_step: int,
     steps = []
     for start in range(0, len(order), per_step):
         chosen = order[start : start + per_step]
-        if len(chosen) < devices:
+        chosen = chosen[: len(chosen) // devices * devices]
+        if not chosen:
             break
         first_seen: dict[Hashable, int] = {}
         for position, index in enumerate(chosen):

@@ -49,7 +49,7 @@ class StagePlace:
 
 @dataclass(frozen=True)
 class StageSummary:
-    """What a stage did. `metrics` are means over the last tenth of the logged points; `start_fingerprint` is of its start model."""
+    """What a stage did. `metrics` are means over the last tenth of the logged points; `start_fingerprint` is of `start`."""
 
     name: str
     kind: str

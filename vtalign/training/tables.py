@@ -55,7 +55,7 @@ def print_plan(stage: Stage, prepared: PreparedStage, parameters: tuple[int, int
     if plan.accumulation > 1 or plan.devices > 1:
         parts.append(f"{plan.accumulation} micro-batches on {plan.devices} device(s)")
     if isinstance(stage, DPOStage):
-        parts.append(f"reference: {prepared.scored:,} scored now" if prepared.scored else "reference: known")
+        parts.append(f"reference: {prepared.scored:,} pairs scored" if prepared.scored else "reference: the scores of the pairs")
     if steps_done:
         parts.append(f"resumed at step {steps_done:,}")
     console.print(f"{stage.name}: {'; '.join(parts)}", markup=False, highlight=False)

@@ -3,7 +3,6 @@
 import os
 import re
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,7 @@ def prepare_trainable(lm: VideoLM, stage: StageSettings, *, checkpointing: bool)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(part_of(name, family) in stage.trainable)
     if checkpointing:
-        # the embeddings' outputs must carry gradients for checkpointed layers under frozen embeddings
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        model.enable_input_require_grads()
+        _enable_checkpointing(model)
     if stage.lora is not None:
         model = _with_adapter(model, family, stage, stage.lora)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -71,12 +68,21 @@ def part_of(name: str, family: Family) -> str:
     return "vision" if _under(name, (family.encoder,)) else "language_model"
 
 
+def _enable_checkpointing(model: Any) -> None:
+    if hasattr(model, "activation_checkpointing_enable"):  # its name from transformers 5.23 on
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    else:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
 def _with_adapter(model: Any, family: Family, stage: StageSettings, lora: LoraSettings) -> PeftModel:
-    whole = []
-    if "vision" in stage.trainable:
-        whole = [family.encoder] if "projector" in stage.trainable else list(_vision_without_projectors(model, family))
-    elif "projector" in stage.trainable:
-        whole = list(family.projectors)
+    others = [part for part in stage.trainable if part != "language_model"]
+    # single layers, because PEFT cannot wrap a list of them
+    whole = [
+        name
+        for name, module in model.named_modules()
+        if part_of(name, family) in others and any(True for _ in module.parameters(recurse=False))
+    ]
     config = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
@@ -88,6 +94,7 @@ def _with_adapter(model: Any, family: Family, stage: StageSettings, lora: LoraSe
     with warnings.catch_warnings():
         # tied embeddings are never adapted here
         warnings.filterwarnings("ignore", message=".*tie_word_embeddings.*")
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
         return get_peft_model(model, config)
 
 
@@ -117,14 +124,6 @@ def target_pattern(model: Any, family: Family, target: str) -> str:
         raise InputError(f"lora.target: the language model has no linear layer named {missing} (it has {known})")
     roots = "|".join(re.escape(root) for root in family.language_model)
     return rf"(?:{roots})\.(?:.*\.)?(?:{'|'.join(sorted(wanted))})"
-
-
-def _vision_without_projectors(model: nn.Module, family: Family) -> Iterator[str]:
-    """Names of the encoder's direct children that are no projector."""
-    for name, _ in model.get_submodule(family.encoder).named_children():
-        full = f"{family.encoder}.{name}"
-        if not _under(full, family.projectors):
-            yield full
 
 
 def _under(name: str, roots: tuple[str, ...]) -> bool:

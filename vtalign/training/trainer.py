@@ -24,8 +24,8 @@ Metrics = Callable[[dict[str, float]], dict[str, float]]
 class StageTrainer(Trainer):
     """Trains on the micro-batches of `plan`.
 
-    `share(logps, mask, batch, totals)` gives a micro-batch's share of the step's loss, and the sums that `metrics` turns into what
-    is logged. To Trainer the whole stage is one epoch; `epoch` in the logs counts passes over the data.
+    `share(logps, mask, batch, totals)` gives a micro-batch's share of the step's loss, and the sums that `metrics` turns into
+    what is logged. To Trainer the whole stage is one epoch; `epoch` in the logs counts passes over the data.
     """
 
     # Shares are already divided by the totals of the whole step.

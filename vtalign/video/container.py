@@ -75,12 +75,15 @@ def _open(path: Path, limits: "DecodeLimits") -> tuple[InputContainer, VideoStre
     try:
         stream = _video_stream(path, container)
         check_pixels(path, stream.codec_context.width, stream.codec_context.height, limits)
+        if container.format.name == "gif":
+            check_gif_ends(path)
     except VideoError:
         container.close()
         raise
     stream.codec_context.thread_count = 1
-    # The stream may grow past what the header declared; the decoder then refuses before it allocates.
-    stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}
+    # The stream may grow past what the header declared; the decoder then refuses before it allocates. It counts the padding of
+    # its buffers too; frames are held against the exact bound when they come out.
+    stream.codec_context.options = {"max_pixels": str(limits.max_pixels * 5 // 4 + 65536)}
     return container, stream
 
 
@@ -96,6 +99,14 @@ def check_regular(path: Path) -> None:
         raise VideoError(str(path), "empty", "zero bytes")
     if not os.access(path, os.R_OK):
         raise VideoError(str(path), "unreadable", "no permission to read it")
+
+
+def check_gif_ends(path: Path) -> None:
+    """A GIF states neither length nor frame count, and half a frame decodes without complaint: the trailer must be there."""
+    with path.open("rb") as handle:
+        handle.seek(-min(path.stat().st_size, 64), os.SEEK_END)
+        if not handle.read().rstrip(b"\0\r\n").endswith(b";"):
+            raise VideoError(str(path), "truncated", "the end mark of the GIF is missing")
 
 
 def check_pixels(path: Path, width: int, height: int, limits: "DecodeLimits") -> None:

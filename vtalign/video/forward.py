@@ -60,7 +60,7 @@ def check_complete(video: OpenVideo, tally: Tally, video_end: float, interval: f
         raise video.error("corrupt", f"{tally.decoded} frames decoded from {expected} packets")
     stated = video.stated_duration
     # Sound may end later than pictures, so the latest end of all streams is what the stated duration is held against.
-    if stated is not None and tally.reached < stated - max(0.25, 2 * interval):
+    if stated is not None and tally.reached < stated - max(0.1, 1.5 * interval):
         raise video.error("truncated", f"states {stated:.2f} s and ends at {tally.reached:.2f} s")
     return _compare_count(video, tally, video_end, interval)
 

@@ -39,7 +39,7 @@ class FrameStore:
         check_reader(reader)
         self.root, self.policy, self.reader = Path(root), policy, reader
         self._videos = dict(videos)
-        self._workers, self._owns_workers = workers or DecodeWorkers(1), workers is None
+        self.workers, self._owns_workers = workers or DecodeWorkers(1), workers is None
         self._disk = FrameCache(Path(cache), reader, policy.max_pixels, policy.multiple) if cache else None
         self._room = memory_mb * 1024**2
         self._used = 0
@@ -55,7 +55,12 @@ class FrameStore:
     def close(self) -> None:
         """End the decoder process if it is this store's own."""
         if self._owns_workers:
-            self._workers.close()
+            self.workers.close()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of frames in memory."""
+        return self._used
 
     def frames(self, view: VideoView) -> np.ndarray:
         """uint8 (T, H, W, 3): the view's slots in order, blank ones black, transforms applied.
@@ -88,7 +93,7 @@ class FrameStore:
                 requests[video_id] = self._request(video_id, wanted)
             except VideoError as error:
                 self._failed[video_id] = error
-        for video_id, result in zip(requests, self._workers.map_read(requests.values()), strict=True):
+        for video_id, result in zip(requests, self.workers.map_read(requests.values()), strict=True):
             if isinstance(result, VideoError):
                 self._fail(video_id, result)
             else:
@@ -117,7 +122,7 @@ class FrameStore:
         missing = sorted(needed - found.keys())
         if missing:
             try:
-                decoded = self._workers.read(*self._request(video_id, missing))
+                decoded = self.workers.read(*self._request(video_id, missing))
             except VideoError as error:
                 raise self._fail(video_id, error) from None
             found.update(self._keep_decoded(video_id, missing, decoded))

@@ -24,7 +24,7 @@ from vtalign.video.probe import probe
 from vtalign.video.readers import read_frames
 
 # The parent kills a late worker; this is for a worker whose parent is gone.
-_GRACE_S = 5.0
+_GRACE_S = 2.0
 
 Answer = tuple[dict[str, Any], np.ndarray | None]
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from vtalign.artifacts import claim_run_folder, write_atomic, write_json
 from vtalign.errors import InputError
 from vtalign.ids import seed_from, stable_id
-from vtalign_data.synth.questions import CAPTION_PROMPTS, HELDOUT_TEMPLATES, TRAIN_TEMPLATES, Asker, Question
+from vtalign_data.synth.questions import CAPTION_PROMPTS, HELDOUT_TEMPLATES, TRAIN_TEMPLATES, VALIDATION_TEMPLATES, Asker, Question
 from vtalign_data.synth.render import render_story, write_mp4
 from vtalign_data.synth.world import (
     CLIP_SECONDS,
@@ -64,8 +64,8 @@ def write_corpus(out: Path, videos: int, seed: int) -> None:
         return
     plan = {
         "train": _train_split(videos, random.Random(seed_from("train", seed))),
-        "validation": _asked_split(videos // 8, "v", _templates(slice(0, 1)), random.Random(seed_from("validation", seed))),
-        "heldout": _asked_split(videos * 3 // 4, "h", _templates(slice(1, None)), random.Random(seed_from("heldout", seed))),
+        "validation": _asked_split(videos // 8, "v", VALIDATION_TEMPLATES, random.Random(seed_from("validation", seed))),
+        "heldout": _asked_split(videos * 3 // 4, "h", HELDOUT_TEMPLATES, random.Random(seed_from("heldout", seed))),
     }
     total = sum(len(split[0]) for split in plan.values())
     with tqdm(total=total, desc="synthetic videos", unit="video") as bar:
@@ -224,9 +224,3 @@ def _question_row(video: Video, question: Question, group: str | None) -> dict[s
         "options": list(question.options),
         "answer": question.answer,
     }
-
-
-def _templates(part: slice) -> dict[str, tuple[str, ...]]:
-    """Validation and held-out splits use different held-out templates, so that tuning on one does not fit the other."""
-    return {kind: texts[part] for kind, texts in HELDOUT_TEMPLATES.items()}
-

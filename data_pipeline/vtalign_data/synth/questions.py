@@ -8,89 +8,45 @@ from vtalign_data.synth.world import ASPECT_OF_KIND, COLOURS, SHAPES, Event, at_
 
 CAPTION_PROMPTS = ("describe the video .", "what happens in the video ?", "tell me what happens .")
 
-# Every word of a held-out template occurs in some training template; the sentences do not.
-TRAIN_TEMPLATES: dict[str, tuple[str, ...]] = {
-    "first": (
-        "what comes first , {a} or {b} ?",
-        "which one is seen first , {a} or {b} ?",
-        "{a} or {b} : what appears first ?",
-        "of {a} and {b} , which one appears earlier ?",
-        "tell me which comes earlier : {a} or {b} ?",
-    ),
-    "first_event": (
-        "which happens first , {a} or {b} ?",
-        "{a} or {b} : what happens first ?",
-        "what is seen earlier , {a} or {b} ?",
-        "tell me which happens earlier : {a} or {b} ?",
-    ),
-    "match": (
-        "which is right , {a} or {b} ?",
-        "{a} or {b} : which is shown ?",
-        "tell me what is shown : {a} or {b} ?",
-        "what is right for the video , {a} or {b} ?",
-    ),
-    "direction": (
-        "which way does the {o} move , {a} or {b} ?",
-        "does the {o} move {a} or {b} ?",
-        "tell me where the {o} goes : {a} or {b} ?",
-        "{a} or {b} : where does the {o} go ?",
-    ),
-    "speed": (
-        "how does the {o} move , {a} or {b} ?",
-        "does the {o} move {a} or {b} ?",
-        "{a} or {b} : how does the {o} go ?",
-        "tell me how the {o} goes : {a} or {b} ?",
-    ),
-    "size": (
-        "what is right for the {o} : it {a} or it {b} ?",
-        "tell me what the {o} does : {a} or {b} ?",
-        "{a} or {b} : what does the {o} do ?",
-        "which is seen , the {o} {a} or {b} ?",
-    ),
-    "turn": (
-        "how does the {o} turn , {a} or {b} ?",
-        "tell me how the {o} turns : {a} or {b} ?",
-        "{a} or {b} : how does the {o} turn ?",
-        "does the {o} turn {a} or {b} ?",
-    ),
-    "action": (
-        "what does the {o} do , {a} or {b} ?",
-        "tell me what the {o} does : {a} or {b} ?",
-        "{a} or {b} : what does the {o} do ?",
-        "what is right for the {o} : it {a} or it {b} ?",
-    ),
-    "colour": (
-        "what colour is the {o} , {a} or {b} ?",
-        "is the {o} {a} or {b} ?",
-        "{a} or {b} : which colour is the {o} ?",
-        "tell me the colour of the {o} : {a} or {b} ?",
-    ),
-    "shape": (
-        "what is shown , a {a} or a {b} ?",
-        "tell me which shape is seen : {a} or {b} ?",
-        "{a} or {b} : what appears in the video ?",
-        "is there a {a} or a {b} ?",
-    ),
-    "present": (
-        "is there a {o} in the video , {a} or {b} ?",
-        "does a {o} appear , {a} or {b} ?",
-        "tell me : is a {o} seen , {a} or {b} ?",
-        "{a} or {b} : is a {o} shown ?",
-    ),
+# A template is a question put into a form. Training sees every question and every form, but of each question only some forms.
+_FORMS = (
+    "{question} , {a} or {b} ?",
+    "{question} : {a} or {b} ?",
+    "{a} or {b} : {question} ?",
+    "tell me : {question} , {a} or {b} ?",
+    "{a} or {b} , tell me : {question} ?",
+    "of {a} and {b} , {question} ?",
+)
+_QUESTIONS: dict[str, tuple[str, ...]] = {
+    "first": ("what comes first", "which one is seen first", "which appears earlier", "what is earlier in the video"),
+    "first_event": ("which happens first", "what happens first", "what is seen earlier", "which happens earlier"),
+    "match": ("which is right", "what is shown", "what is right for the video", "which is seen"),
+    "direction": ("which way does the {o} move", "where does the {o} go", "which way does the {o} go", "where does the {o} move"),
+    "speed": ("how does the {o} move", "how fast is the {o}", "how fast does the {o} move", "how does the {o} go"),
+    "size": ("what does the {o} do", "what happens to the {o}", "what is right for the {o}", "which change is seen on the {o}"),
+    "turn": ("how does the {o} turn", "how does the {o} change", "which turn is seen on the {o}", "which turn does the {o} take"),
+    "action": ("what does the {o} do", "what happens to the {o}", "what is right for the {o}", "how does the {o} change"),
+    "colour": ("what colour is the {o}", "which colour is the {o}", "what colour does the {o} have", "which colour is seen on the {o}"),
+    "shape": ("what is there", "which shape is seen", "what appears in the video", "which shape is there"),
+    "present": ("is there a {o}", "does a {o} appear", "is a {o} seen", "is a {o} shown in the video"),
 }
-HELDOUT_TEMPLATES: dict[str, tuple[str, ...]] = {
-    "first": ("which one comes first : {a} or {b} ?", "tell me what is seen first , {a} or {b} ?", "{a} or {b} : which appears earlier ?"),
-    "first_event": ("what happens earlier : {a} or {b} ?", "of {a} and {b} , which happens first ?", "tell me what happens first , {a} or {b} ?"),
-    "match": ("{a} or {b} : what is right ?", "what is shown in the video , {a} or {b} ?", "tell me which is right : {a} or {b} ?"),
-    "direction": ("where does the {o} move , {a} or {b} ?", "tell me which way the {o} moves : {a} or {b} ?", "{a} or {b} : which way does the {o} go ?"),
-    "speed": ("{a} or {b} : how does the {o} move ?", "tell me how the {o} moves : {a} or {b} ?", "does the {o} go {a} or {b} ?"),
-    "size": ("what does the {o} do , {a} or {b} ?", "{a} or {b} : which is right for the {o} ?"),
-    "turn": ("which is right , the {o} turns {a} or {b} ?", "{a} or {b} : tell me how the {o} turns ?"),
-    "action": ("which is seen , the {o} {a} or {b} ?", "{a} or {b} : which is right for the {o} ?"),
-    "colour": ("which colour is the {o} : {a} or {b} ?", "{a} or {b} : what colour does the {o} appear in ?"),
-    "shape": ("which shape is shown , {a} or {b} ?", "{a} or {b} : which is there in the video ?"),
-    "present": ("{a} or {b} : is there a {o} ?", "is a {o} shown in the video , {a} or {b} ?"),
-}
+
+
+def _templates(offsets: tuple[int, ...]) -> dict[str, tuple[str, ...]]:
+    """Of question number i the forms number i + offset, for every kind of question."""
+    return {
+        kind: tuple(
+            _FORMS[(number + offset) % len(_FORMS)].replace("{question}", question)
+            for number, question in enumerate(questions)
+            for offset in offsets
+        )
+        for kind, questions in _QUESTIONS.items()
+    }
+
+
+TRAIN_TEMPLATES = _templates((1, 2, 4, 5))
+VALIDATION_TEMPLATES = _templates((0,))
+HELDOUT_TEMPLATES = _templates((3,))
 
 
 @dataclass(frozen=True)
@@ -172,15 +128,3 @@ class Asker:
             options = ("yes", "no")
         text = self.templates[template][index].format(a=options[0], b=options[1], o=thing)
         return Question(aspect, f"{template}-{index}", text, options, right)
-
-
-def check_held_out() -> None:
-    """Raises ValueError where a held-out template is also a training template or uses a word that training never shows."""
-    known = {word for group in TRAIN_TEMPLATES.values() for text in group for word in text.split()} | {"moves", "turns"}  # captions
-    for kind, group in HELDOUT_TEMPLATES.items():
-        for text in group:
-            if text in TRAIN_TEMPLATES[kind]:
-                raise ValueError(f"held-out template is a training template: {text}")
-            unknown = set(text.split()) - known
-            if unknown:
-                raise ValueError(f"held-out template '{text}' uses words that training never shows: {sorted(unknown)}")

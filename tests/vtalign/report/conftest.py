@@ -37,8 +37,22 @@ def pair() -> PairCard:
 
 @pytest.fixture
 def lengths() -> dict[str, Lengths]:
-    before: Lengths = {"pairs": 120, "chosen": 20.0, "rejected": 18.5, "gap": 1.5, "classifier_accuracy": 0.61}
-    after: Lengths = {"pairs": 90, "chosen": 19.0, "rejected": 19.1, "gap": -0.1, "classifier_accuracy": 0.51}
+    before: Lengths = {
+        "pairs": 120,
+        "mean_gap_chars": 8.0,
+        "mean_gap_tokens": 1.5,
+        "chosen_longer": 70,
+        "chosen_shorter": 40,
+        "accuracy": 0.61,
+    }
+    after: Lengths = {
+        "pairs": 90,
+        "mean_gap_chars": -0.4,
+        "mean_gap_tokens": -0.1,
+        "chosen_longer": 40,
+        "chosen_shorter": 40,
+        "accuracy": 0.51,
+    }
     return {"before balancing": before, "after balancing": after}
 
 

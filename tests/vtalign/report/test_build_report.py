@@ -16,7 +16,7 @@ def test_every_reason_and_every_bad_video_is_named(tmp_path: Path, build_data: B
 
 
 def test_a_length_confound_is_flagged(tmp_path: Path, build_data: BuildReport) -> None:
-    build_data["lengths"]["after balancing"]["classifier_accuracy"] = 0.6
+    build_data["lengths"]["after balancing"]["accuracy"] = 0.6
     write_build_report(tmp_path / "report.html", build_data)
     assert 'tile bad"' in (tmp_path / "report.html").read_text(encoding="utf-8")
 

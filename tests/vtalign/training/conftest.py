@@ -1,7 +1,7 @@
 """A small world to train on: real mp4 files, pairs made from their captions, a recipe with one step of each kind."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,13 @@ import pytest
 
 from vtalign.artifacts import read_jsonl
 from vtalign.config import validate_config
+from vtalign.models.load import load_video_lm
+from vtalign.models.video_lm import VideoLM
 from vtalign.preference.pair import AppliedPerturbation, PreferencePair, Scores, group_id_of
 from vtalign.preference.schema import write_pairs
 from vtalign.training.config import TrainConfig
+from vtalign.training.data import PairExample
+from vtalign.video.frames import FrameStore
 from vtalign.video.limits import DecodeLimits
 from vtalign.video.probe import probe
 from vtalign.video.sample import FramePolicy, sample
@@ -102,9 +106,32 @@ def recipe(
             "videos": str(train_split),
             "frame_cache": str(frame_cache),
             "device": "cpu",
+            "threads": 1,
             "stages": [stages[name] for name in order],
             **top,
         }
         return validate_config(TrainConfig, data, "test")
 
     return make
+
+
+@pytest.fixture
+def lm(tiny_checkpoint: Path) -> VideoLM:
+    """Loaded anew for every test: training changes it."""
+    return load_video_lm(tiny_checkpoint, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def store(train_split: Path, example_pairs: list[PreferencePair], frame_cache: Path) -> Iterator[FrameStore]:
+    with FrameStore(train_split, {pair.video_id: pair.video for pair in example_pairs}, TINY, cache=frame_cache) as frames:
+        yield frames
+
+
+@pytest.fixture
+def examples(example_pairs: list[PreferencePair]) -> list[PairExample]:
+    """Sorted by pair id, so that neighbours share a video; with made-up reference log-probs."""
+    pairs = sorted(example_pairs, key=lambda pair: pair.pair_id)
+    return [
+        PairExample(pair, pair.clean_prompt, pair.chosen, pair.rejected, reference=(-150.0 - i, -180.0 + 2 * i))
+        for i, pair in enumerate(pairs)
+    ]

@@ -44,7 +44,13 @@ def test_what_is_not_a_video_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"just words, " * 500, b"<!doctype html><html><body>404</body></html>", bytes(5000), b"\x00\x00\x00\x20ftypisom", os.urandom(9000)],
+    [
+        b"just words, " * 500,
+        b"<!doctype html><html><body>404</body></html>",
+        bytes(5000),
+        b"\x00\x00\x00\x20ftypisom",
+        os.urandom(9000),
+    ],
     ids=["text", "html", "zeros", "header_only", "noise"],
 )
 def test_other_content_under_a_video_name(tmp_path: Path, content: bytes) -> None:
@@ -61,12 +67,17 @@ def test_sound_alone(tmp_path: Path) -> None:
 def test_playlists_do_not_open_what_they_name(clips: dict[str, Path], tmp_path: Path, name: str) -> None:
     other = clips["h264.ts"]
     (tmp_path / "other.ts").write_bytes(other.read_bytes())
-    for content in ("ffconcat version 1.0\nfile other.ts\n", "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\nother.ts\n#EXT-X-ENDLIST\n"):
+    for content in (
+        "ffconcat version 1.0\nfile other.ts\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\nother.ts\n#EXT-X-ENDLIST\n",
+    ):
         (tmp_path / name).write_text(content)
         assert reason(tmp_path / name) == "not_a_video"
 
 
-def test_a_name_that_looks_like_an_address_is_a_file(clips: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_looks_like_an_address_is_a_file(
+    clips: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     path = Path("concat:a|b.mp4")
     path.write_bytes(clips["closed_gop.mp4"].read_bytes())

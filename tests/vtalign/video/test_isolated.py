@@ -48,7 +48,9 @@ def test_many_at_once_stay_in_order(workers: DecodeWorkers, clips: dict[str, Pat
     assert isinstance(infos[len(clips)], VideoError)
     assert [info.frames for info in infos if not isinstance(info, VideoError)] == [60] * 2 * len(clips)
     requests = [ReadRequest(path, [n]) for n, path in enumerate(clips.values())]
-    assert [number_of(frames[0]) for frames in workers.map_read(requests) if isinstance(frames, np.ndarray)] == list(range(len(clips)))
+    assert [number_of(frames[0]) for frames in workers.map_read(requests) if isinstance(frames, np.ndarray)] == list(
+        range(len(clips))
+    )
     assert len(workers.pids) <= 2
 
 
@@ -108,6 +110,16 @@ def test_memory_is_bounded(tmp_path: Path, clips: dict[str, Path]) -> None:
         assert pool.read(path, [2], (64, 64)).shape == (1, 64, 64, 3)
 
 
+def test_a_worker_that_has_grown_is_replaced_before_it_fails(tmp_path: Path, clips: dict[str, Path]) -> None:
+    path = write_numbered(tmp_path / "large.avi", frames=7, codec="mjpeg", pixel_format="yuvj420p", size=(4096, 4096))
+    with DecodeWorkers(1, DecodeLimits(max_memory_mb=1400)) as pool:
+        pool.probe(clips["closed_gop.mp4"])
+        (small,) = pool.pids
+        pool.read(path, list(range(7)))
+        assert pool.pids == []
+        assert pool.probe(clips["closed_gop.mp4"]).frames == 60 and small not in pool.pids
+
+
 def test_paths_follow_the_caller_when_it_changes_folder(clips: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     with DecodeWorkers(1, LIMITS) as pool:
         pool.probe(clips["closed_gop.mp4"])
@@ -132,7 +144,8 @@ def test_a_forked_child_has_processes_of_its_own(clips: dict[str, Path]) -> None
 
 
 def test_the_worker_imports_neither_torch_nor_transformers() -> None:
-    code = "import sys, vtalign.video.worker; print([m for m in ('torch', 'transformers', 'pyarrow', 'datasets') if m in sys.modules])"
+    heavy = ("torch", "transformers", "pyarrow", "datasets")
+    code = f"import sys, vtalign.video.worker; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], env=_environment(), capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -166,7 +179,9 @@ def test_workers_end_with_a_killed_parent(endless: Path) -> None:
         print(pool.pids[0], flush=True)
         time.sleep(60)
         """
-    parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], env=_environment(), stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], env=_environment(), stdout=subprocess.PIPE, text=True
+    )
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())
     parent.kill()

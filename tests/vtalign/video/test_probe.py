@@ -48,10 +48,10 @@ def test_a_truncated_file_is_refused_or_right_as_far_as_it_goes(clips: dict[str,
             info = probe(path, LIMITS)
         except VideoError:
             continue
-        # A stream that states no length is whole wherever it ends; what is there must still be right.
-        assert kind.endswith((".ts", ".mpg", ".gif")) or kind == "fragmented.mp4", f"{kind} cut to {share} passes as {info.frames} frames"
-        read = [number_of(frame) for frame in read_frames(path, list(range(info.frames)), None, LIMITS)]
-        assert read == list(range(info.frames))
+        # What states no length is whole wherever it ends; the others may have lost an index, or a frame within rounding.
+        assert kind in ("h264.ts", "mpeg2.mpg", "fragmented.mp4") or info.frames >= 59, f"cut to {share}: {info.frames} frames"
+        read = read_frames(path, list(range(info.frames)), None, LIMITS)
+        assert [number_of(frame) for frame in read] == [_number_at(kind, time) for time in info.times]
 
 
 @pytest.mark.parametrize("kind", ["open_gop.mkv", "vp9.webm"])
@@ -96,3 +96,9 @@ def test_every_real_clip_reads_or_says_why_not(shared_data: Path) -> None:
         frames = read_frames(path, sorted({0, info.frames // 2, info.frames - 1}), None, LIMITS)
         assert frames.shape[1:] == (info.height, info.width, 3)
     assert refused == {"decord_corrupted.mp4": "corrupt", "manifest.json": "not_a_video"}
+
+
+def _number_at(kind: str, time: float) -> int:
+    """The number of the frame that the whole clip shows at `time`."""
+    times = KINDS[kind].get("times") or [i / KINDS[kind].get("rate", 10) for i in range(60)]
+    return min(range(60), key=lambda i: abs(times[i] - time))

@@ -79,7 +79,10 @@ def test_laws(gaps: list[float], fps: float, count: int | None, max_frames: int)
 
 
 @given(
-    width=st.integers(1, 9000), height=st.integers(1, 9000), multiple=st.sampled_from([1, 14, 16, 28, 32]), room=st.integers(1, 400)
+    width=st.integers(1, 9000),
+    height=st.integers(1, 9000),
+    multiple=st.sampled_from([1, 14, 16, 28, 32]),
+    room=st.integers(1, 400),
 )
 def test_sizes_fit(width: int, height: int, multiple: int, room: int) -> None:
     policy = FramePolicy(max_pixels=multiple**2 * room, multiple=multiple)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vtalign.cli.demo.config import DemoConfig
-from vtalign.config import Config, dump_config, validate_config
+from vtalign.config import validate_config
 from vtalign.training.config import TrainConfig
 
 
@@ -16,6 +16,10 @@ class Arm:
 
     name: str
     recipe: TrainConfig | None
+
+    @property
+    def needs_pairs(self) -> bool:
+        return self.recipe is not None and any(stage.name in ("dpo", "chosen") for stage in self.recipe.stages)
 
     @property
     def steps(self) -> int:
@@ -46,7 +50,7 @@ FULL_ARMS = (*QUICK_ARMS, POST, RANDOM_LABELS, HARD_FIRST)
 def build_arms(config: DemoConfig, sources: Sources, names: tuple[str, ...]) -> list[Arm]:
     """The named arms. The SFT stage has the same rows and, but for `sft_only_matched`, the same steps in all of them."""
     dpo = {"kind": "dpo", "name": "dpo", "data": str(sources.pairs), **config.dpo}
-    sft = {"kind": "sft", "name": "sft", "data": str(sources.sft_rows), **config.sft}
+    sft = {"kind": "sft", "name": "sft", "data": str(sources.sft_rows), "videos": str(sources.sft_rows.parent), **config.sft}
     steps = {"sft": int(sft["max_steps"]), "dpo": int(dpo["max_steps"])}
     curriculum = dict(dpo.get("curriculum", {}))
     stages: dict[str, list[dict[str, Any]]] = {
@@ -59,12 +63,6 @@ def build_arms(config: DemoConfig, sources: Sources, names: tuple[str, ...]) -> 
         HARD_FIRST: [{**dpo, "curriculum": {**curriculum, "order": "hard_to_easy"}}, sft],
     }
     return [Arm(name, _recipe(stages[name], sources, name) if name in stages else None) for name in names]
-
-
-def write_recipe(arm: Arm, path: Path) -> None:
-    """The arm as a YAML file that `vtalign train` takes."""
-    assert isinstance(arm.recipe, Config)
-    path.write_text(dump_config(arm.recipe), encoding="utf-8")
 
 
 def _on_chosen(dpo: Mapping[str, Any], rows: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vtalign.artifacts import read_jsonl
+from vtalign.cli.build_evidence import length_states, stage_outcomes
 from vtalign.cli.demo.arms import Arm
 from vtalign.cli.demo.loop import Seed
 from vtalign.preference.pair import PreferencePair
@@ -43,8 +44,8 @@ def demo_report(summary: Mapping[str, Any], seeds: Sequence[Seed], arms: Sequenc
         "gain": summary["gain"],
         "training": {arm.name: _curves(arm, first.training(arm.name)) for arm in arms if arm.recipe is not None},
         "pairs": _cards(first),
-        "lengths": build["report"]["lengths"],
-        "build": build["report"]["stages"],
+        "lengths": length_states(build),
+        "build": stage_outcomes(build),
         "setup": [
             ("videos", "rendered, written as H.264, decoded again; 2 s a clip, one to four clips"),
             ("held-out", "other videos and other question templates than anything trained on"),
@@ -83,7 +84,7 @@ def _curves(arm: Arm, folder: Path) -> Curves:
             step = offset + row["step"]
             points.append({"step": step, **{name: row[name] for name in CURVES if name in row}})
             level = row.get("curriculum/stage")
-            label = stage.name if level is None else f"{stage.name} {level + 1:.0f}"
+            label = stage.name if level is None else f"{stage.name} {level:.0f}"
             if spans and spans[-1][0] == label:
                 spans[-1] = (label, spans[-1][1], step)
             else:

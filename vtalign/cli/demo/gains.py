@@ -34,7 +34,7 @@ def arm_numbers(runs: Sequence[Mapping[str, Any]]) -> Number:
     metrics = [run["vtalign"]["metrics"] for run in runs]
     found: Number = {name: sum(m[name]["value"] for m in metrics) / len(metrics) for name in ("temporal", "temporal_strict", "static")}
     found["n"] = sum(m["temporal"]["n"] + m["static"]["n"] for m in metrics)
-    aspects = {name for run in runs for name in run["vtalign"]["aspects"]}
+    aspects = {name for run in runs for name in run["vtalign"]["aspects"]} - {"static"}
     found["aspects"] = {
         name: sum(run["vtalign"]["aspects"][name]["accuracy"]["value"] for run in runs) / len(runs) for name in sorted(aspects)
     }

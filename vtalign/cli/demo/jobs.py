@@ -16,11 +16,11 @@ from vtalign.errors import RunFailed
 
 @dataclass(frozen=True)
 class Command:
-    """One `vtalign` command: its arguments, and the line-per-item file that shows how far it is."""
+    """One `vtalign` command: its arguments, and where it shows how far it is: lines of a file, or folders in a folder."""
 
     arguments: tuple[str, ...]
     unit: str
-    progress_files: tuple[Path, ...]
+    progress: Path
     total: int
 
 
@@ -73,7 +73,7 @@ def _run_job(job: Job, progress: Progress, running: dict[str, subprocess.Popen[b
             process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment)
         running[job.name] = process
         while process.poll() is None:
-            progress.update(task, completed=min(command.total, sum(map(_lines, command.progress_files))))
+            progress.update(task, completed=min(command.total, _done(command.progress)))
             time.sleep(0.5)
         del running[job.name]
         if process.returncode:
@@ -81,7 +81,9 @@ def _run_job(job: Job, progress: Progress, running: dict[str, subprocess.Popen[b
         progress.update(task, completed=command.total)
 
 
-def _lines(path: Path) -> int:
+def _done(path: Path) -> int:
+    if path.is_dir():
+        return sum(entry.is_dir() for entry in path.iterdir())
     return path.read_bytes().count(b"\n") if path.is_file() else 0
 
 

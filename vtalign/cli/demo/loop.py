@@ -9,17 +9,17 @@ from typing import Any
 from rich.console import Console
 
 from vtalign.artifacts import write_atomic
-from vtalign.cli.demo.arms import CHOSEN, Arm, Sources, build_arms, write_recipe
+from vtalign.cli.demo.arms import Arm, Sources, build_arms
 from vtalign.cli.demo.config import DemoConfig
 from vtalign.cli.demo.jobs import Command, Job, run_jobs
-from vtalign.config import validate_config
+from vtalign.config import Config, dump_config, validate_config
 from vtalign.ids import stable_id
 from vtalign.preference.schema import read_pairs
-from vtalign_data.build import run_build
 from vtalign_data.config import BuildConfig
 from vtalign_data.synth import write_corpus
 
 BENCHMARK = "temporal-shapes"
+STAGES_OF_BUILD = 10
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,6 @@ def run_seed(config: DemoConfig, model: Path, seed: Seed, names: Sequence[str], 
     """Everything of one seed but the report. Raises RunFailed naming the log of a command that fails."""
     console.rule(f"seed {seed.number}: corpus")
     write_corpus(seed.corpus, config.videos, seed.number)
-    console.rule(f"seed {seed.number}: preference pairs")
-    build = {
-        **config.build,
-        "videos": str(seed.corpus / "train" / "videos"),
-        "model": str(model),
-        "out": str(seed.pairs),
-        "seed": seed.number,
-        "frame_cache": str(seed.folder / "frames"),
-    }
-    run_build(validate_config(BuildConfig, build, "demo build"))
     sources = Sources(
         model=model,
         videos=seed.corpus / "train" / "videos",
@@ -73,13 +63,14 @@ def run_seed(config: DemoConfig, model: Path, seed: Seed, names: Sequence[str], 
         frames=seed.folder / "frames",
         seed=seed.number,
     )
-    if CHOSEN in names:
-        write_chosen_rows(sources.pairs, sources.chosen_rows)
     arms = build_arms(config, sources, tuple(names))
-    console.rule(f"seed {seed.number}: training and evaluation of {len(arms)} arms, {at_a_time} at a time")
-    jobs = [_job(config, model, seed, arm) for arm in arms]
-    # The longest first, so that no core waits for a late one.
-    run_jobs(sorted(jobs, key=lambda job: -sum(command.total for command in job.commands)), at_a_time=at_a_time)
+    without_pairs = [arm for arm in arms if not arm.needs_pairs]
+    console.rule(f"seed {seed.number}: preference pairs, and the arms that need none")
+    run_jobs([_build_job(config, sources, seed), *_jobs(config, model, seed, without_pairs)], at_a_time=at_a_time)
+    _print_build(console, seed)
+    write_chosen_rows(sources.pairs, sources.chosen_rows)
+    console.rule(f"seed {seed.number}: the arms that train on pairs")
+    run_jobs(_jobs(config, model, seed, [arm for arm in arms if arm.needs_pairs]), at_a_time=at_a_time)
     return arms
 
 
@@ -92,19 +83,48 @@ def write_chosen_rows(pairs: Path, path: Path) -> None:
     write_atomic(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
-def _job(config: DemoConfig, model: Path, seed: Seed, arm: Arm) -> Job:
+def _print_build(console: Console, seed: Seed) -> None:
+    summary = json.loads((seed.pairs / "summary.json").read_text(encoding="utf-8"))
+    console.print(f"{summary['pairs']} pairs in {summary['groups']} groups; what was filtered is in {seed.pairs / 'report.html'}")
+
+
+def _build_job(config: DemoConfig, sources: Sources, seed: Seed) -> Job:
+    settings = {
+        **config.build,
+        "videos": str(sources.videos),
+        "model": str(sources.model),
+        "out": str(seed.pairs),
+        "seed": seed.number,
+        "frame_cache": str(sources.frames),
+        "device": "cpu",
+    }
+    path = seed.folder / "recipes" / "build.yaml"
+    _write_config(validate_config(BuildConfig, settings, "demo build"), path)
+    progress = seed.pairs / "stages"
+    return Job("pairs", (Command(("data", "build", str(path)), "stages", progress, STAGES_OF_BUILD),), seed.folder / "logs" / "build.log")
+
+
+def _jobs(config: DemoConfig, model: Path, seed: Seed, arms: Sequence[Arm]) -> list[Job]:
+    """The longest first, so that no core waits for a late one."""
+    return [_arm_job(config, model, seed, arm) for arm in sorted(arms, key=lambda arm: -arm.steps)]
+
+
+def _arm_job(config: DemoConfig, model: Path, seed: Seed, arm: Arm) -> Job:
     commands = []
     evaluated = model
     if arm.recipe is not None:
-        recipe = seed.folder / "recipes" / f"{arm.name}.yaml"
-        recipe.parent.mkdir(parents=True, exist_ok=True)
-        write_recipe(arm, recipe)
-        out = seed.training(arm.name)
-        commands.append(Command(("train", str(recipe)), "steps", (out / "history.jsonl",), arm.steps))
+        recipe, out = seed.folder / "recipes" / f"{arm.name}.yaml", seed.training(arm.name)
+        _write_config(arm.recipe, recipe)
+        commands.append(Command(("train", str(recipe)), "steps", out / "history.jsonl", arm.steps))
         evaluated = out / "model"
     data, out = seed.corpus / config.split, seed.evaluation(arm.name)
     questions = (data / "questions.jsonl").read_bytes().count(b"\n")
     arguments = ["eval", "run", "--model", str(evaluated), "--benchmark", BENCHMARK, "--data", str(data), "--out", str(out)]
     arguments += ["device=cpu", f"frame_cache={seed.folder / 'frames'}"]
-    commands.append(Command(tuple(arguments), "questions", (out / "predictions.jsonl",), questions))
+    commands.append(Command(tuple(arguments), "questions", out / "predictions.jsonl", questions))
     return Job(arm.name, tuple(commands), seed.folder / "logs" / f"{arm.name}.log")
+
+
+def _write_config(config: Config, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, dump_config(config))

@@ -12,7 +12,7 @@ from rich.table import Table
 from vtalign.artifacts import claim_run_folder, write_json
 from vtalign.assets import tiny_checkpoint
 from vtalign.cli.base_model import BaseRecipe, train_base
-from vtalign.cli.demo.arms import BASE, CHOSEN, DPO, FULL_ARMS, HARD_FIRST, POST, QUICK_ARMS, RANDOM_LABELS, SFT_MATCHED, SFT_ONLY
+from vtalign.cli.demo.arms import CHOSEN, DPO, FULL_ARMS, HARD_FIRST, POST, QUICK_ARMS, RANDOM_LABELS, SFT_MATCHED, SFT_ONLY
 from vtalign.cli.demo.config import DemoConfig
 from vtalign.cli.demo.evidence import demo_report
 from vtalign.cli.demo.gains import arm_numbers, gain
@@ -64,14 +64,17 @@ def _gain(seeds: Sequence[Seed], arm: str, other: str, out: Path) -> dict[str, A
 
 
 def _print(console: Console, summary: dict[str, Any], out: Path) -> None:
-    arms = Table("arm", "temporal", "strict", "static", *next(iter(summary["arms"].values()))["aspects"], title="Accuracy on held-out videos, %")
+    aspects = next(iter(summary["arms"].values()))["aspects"]
+    arms = Table(title="Accuracy on held-out videos, %", title_justify="left")
+    arms.add_column("arm", no_wrap=True)
+    for name in ("temporal", "strict", "static", *(aspect.replace("_", " ") for aspect in aspects)):
+        arms.add_column(name, justify="right")
     for name, row in summary["arms"].items():
         values = [row["temporal"], row["temporal_strict"], row["static"], *row["aspects"].values()]
         arms.add_row(name, *(f"{100 * value:.1f}" for value in values))
-    gains = Table("gain", "temporal", "95 %", "p", "static", "95 %", title="Differences, points")
-    for name, row in summary["gain"].items():
-        spans = [f"{100 * low:+.1f} .. {100 * high:+.1f}" for low, high in (row["ci95"], row["static_ci95"])]
-        gains.add_row(name, f"{100 * row['temporal']:+.1f}", spans[0], f"{row['p_value']:.4f}", f"{100 * row['static']:+.1f}", spans[1])
     console.print(arms)
-    console.print(gains)
-    console.print(f"{summary['seconds']:.0f} s. The evidence: {out / 'report.html'} and {out / 'summary.json'}")
+    for name, row in summary["gain"].items():
+        spans = [f"[{100 * low:+.1f}, {100 * high:+.1f}]" for low, high in (row["ci95"], row["static_ci95"])]
+        temporal = f"temporal {100 * row['temporal']:+.1f} points {spans[0]}, p {row['p_value']:.4f}"
+        console.print(f"{name}: {temporal}; static {100 * row['static']:+.1f} {spans[1]}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{summary['seconds']:.0f} s. The evidence: {out / 'report.html'} and {out / 'summary.json'}", soft_wrap=True)

@@ -1,0 +1,67 @@
+from dataclasses import replace
+
+import pytest
+
+from vtalign.errors import InputError
+from vtalign.preference.pair import PreferencePair
+from vtalign.training.config import CurriculumSettings
+from vtalign.training.data import PairExample
+from vtalign.training.order import curriculum_order
+
+
+@pytest.fixture
+def examples(example_pairs: list[PreferencePair]) -> list[PairExample]:
+    return [PairExample(pair, pair.clean_prompt, pair.chosen, pair.rejected) for pair in example_pairs]
+
+
+def test_strong_perturbations_come_first(examples: list[PairExample]) -> None:
+    order, levels = curriculum_order(examples, CurriculumSettings(order="easy_to_hard"), len(examples), seed=0)
+    assert sorted(order) == list(range(len(examples)))
+    strengths = [examples[i].pair.perturbation.strength for i in order if examples[i].pair.perturbation is not None]
+    assert strengths == sorted(strengths, reverse=True)
+    assert {levels[i] for i in order[:8]} == {1} and set(levels) == {1, 2, 3}
+
+
+def test_hard_to_easy_is_the_other_way_round(examples: list[PairExample]) -> None:
+    order, levels = curriculum_order(examples, CurriculumSettings(order="hard_to_easy"), len(examples), seed=0)
+    assert [levels[i] for i in order] == sorted((levels[i] for i in order), reverse=True)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.5])
+def test_a_part_of_a_pass_shortens_every_stage_alike(examples: list[PairExample], share: float) -> None:
+    wanted = int(len(examples) * share)
+    order, levels = curriculum_order(examples, CurriculumSettings(order="easy_to_hard"), wanted, seed=0)
+    counts = [sum(levels[i] == level for i in order) for level in (1, 2, 3)]
+    assert sum(counts) == wanted and max(counts) - min(counts) <= 1
+    if share > 1:
+        assert set(order) == set(range(len(examples)))
+
+
+def test_score_orders_by_the_margin_per_token(examples: list[PairExample]) -> None:
+    order, levels = curriculum_order(examples, CurriculumSettings(order="easy_to_hard", by="score"), len(examples), seed=0)
+    margins = []
+    for level in (1, 2, 3, 4):
+        scores = [examples[i].pair.scores for i in order if levels[i] == level]
+        margins.append(max(s.logp_rejected / s.tokens_rejected - s.logp_chosen / s.tokens_chosen for s in scores if s))
+    assert margins == sorted(margins)
+
+
+def test_score_needs_scores(examples: list[PairExample]) -> None:
+    examples[3] = replace(examples[3], pair=replace(examples[3].pair, scores=None))
+    with pytest.raises(InputError, match=examples[3].id):
+        curriculum_order(examples, CurriculumSettings(order="easy_to_hard", by="score"), 5, seed=0)
+
+
+def test_a_random_order_needs_no_strength(examples: list[PairExample]) -> None:
+    plain = [replace(example, pair=replace(example.pair, perturbation=None)) for example in examples]
+    order, levels = curriculum_order(plain, CurriculumSettings(order="random"), len(plain), seed=0)
+    assert sorted(order) == list(range(len(plain))) and set(levels) == {1}
+    with pytest.raises(InputError, match="strength"):
+        curriculum_order(plain, CurriculumSettings(order="easy_to_hard"), len(plain), seed=0)
+
+
+def test_swapped_labels_keep_the_order(examples: list[PairExample]) -> None:
+    swapped = [replace(e, chosen=e.rejected, rejected=e.chosen, swapped=True) for e in examples]
+    for by in ("score", "strength"):
+        settings = CurriculumSettings.model_validate({"order": "easy_to_hard", "by": by})
+        assert curriculum_order(examples, settings, 10, seed=0) == curriculum_order(swapped, settings, 10, seed=0)
