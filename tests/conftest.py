@@ -39,7 +39,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A written synthetic corpus: 16 training videos, 2 validation and 12 held-out families."""
+    """A written synthetic corpus: 16 training videos, 4 validation and 12 held-out families."""
     from vtalign_data.synth import write_corpus
 
     folder = tmp_path_factory.mktemp("corpus") / "synth"

@@ -52,10 +52,19 @@ def vtalign(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_build_train_and_eval_run_on_real_videos(real_videos: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
     build = ("data", "build", "--videos", real_videos, "--model", tiny_checkpoint, "--out", tmp_path / "build", "device=cpu")
     # Random weights say anything at any length; the filters are not what this test is about.
-    loose = ("captions.max_new_tokens=8", "filters.max_length_ratio=50", "filters.max_length_ratio_drop=50", "balance.max_accuracy=1")
+    loose = (
+        "captions.max_new_tokens=8",
+        "filters.max_length_ratio=50",
+        "filters.max_length_ratio_drop=50",
+        "balance.max_accuracy=1",
+    )
     built = vtalign(*build, *loose)
     assert built.returncode == 0, built.stderr[-2000:]
-    rejected = [json.loads(line) for path in (tmp_path / "build/stages").glob("*/rejected.jsonl") for line in path.read_text().splitlines()]
+    rejected = [
+        json.loads(line)
+        for path in (tmp_path / "build/stages").glob("*/rejected.jsonl")
+        for line in path.read_text().splitlines()
+    ]
     failed = {row["id"] for row in rejected if row["outcome"] == "failed"}
     assert {"broken-truncated.mp4", "broken-text.mp4", "broken-empty.mp4", "decord_corrupted.mp4"} <= failed
     pairs = read_pairs(tmp_path / "build" / "pairs")

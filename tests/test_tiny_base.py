@@ -28,7 +28,9 @@ def heldout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def numbers(heldout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    config = EvalConfig(model=str(tiny_checkpoint()), data=heldout, out=tmp_path_factory.mktemp("base-eval") / "run", device="cpu")
+    config = EvalConfig(
+        model=str(tiny_checkpoint()), data=heldout, out=tmp_path_factory.mktemp("base-eval") / "run", device="cpu"
+    )
     found: dict[str, Any] = run_eval(config, Console(quiet=True))["vtalign"]
     return found
 

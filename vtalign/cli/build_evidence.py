@@ -14,7 +14,9 @@ def build_report(summary: Mapping[str, Any], config: BuildConfig) -> BuildReport
     bad: list[BadVideo] = []
     for stage in summary["stages"]:
         rows = read_jsonl(config.out / "stages" / stage["name"] / "rejected.jsonl")
-        bad += [{"video": row["id"], "reason": row["reason"], "detail": row["detail"]} for row in rows if row["outcome"] == "failed"]
+        bad += [
+            {"video": row["id"], "reason": row["reason"], "detail": row["detail"]} for row in rows if row["outcome"] == "failed"
+        ]
     return {
         "videos": summary["stages"][0]["kept"],
         "pairs": summary["pairs"],

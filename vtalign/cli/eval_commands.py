@@ -13,7 +13,9 @@ app = typer.Typer(help="Measure: run a benchmark, compare two runs.", rich_marku
 
 @app.command()
 def run(
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[CONFIG] [key=value ...]", help="Config file, then overrides.")] = None,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[CONFIG] [key=value ...]", help="Config file, then overrides.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Model folder or Hub id.")] = None,
     benchmark: Annotated[str | None, typer.Option(help="Benchmark, e.g. temporal-shapes.")] = None,
     control: Annotated[str | None, typer.Option(help="Shown instead: text, one-frame, shuffled or reversed.")] = None,

@@ -47,7 +47,11 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")] = False,
-    traceback: Annotated[bool, typer.Option(TRACEBACK, help="Show the traceback of an error (also: VTALIGN_TRACEBACK=1).")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option(TRACEBACK, help="Show the traceback of an error (also: VTALIGN_TRACEBACK=1).")
+    ] = False,
 ) -> None:
     """Temporal alignment for Video LLMs: videos to preference pairs, training, and measured evidence."""

@@ -43,7 +43,9 @@ def write_build_report(path: Path, summary: BuildReport) -> None:
     ]
     accuracy = summary["lengths"]["after balancing"]["accuracy"] if "after balancing" in summary["lengths"] else None
     if accuracy is not None:
-        tiles.append(Tile("lengths-only classifier", percent(accuracy), "50 % tells nothing", "good" if accuracy <= 0.55 else "bad"))
+        tiles.append(
+            Tile("lengths-only classifier", percent(accuracy), "50 % tells nothing", "good" if accuracy <= 0.55 else "bad")
+        )
     sections = [Section("What was kept and what was not", blocks=[outcome_table(summary["stages"])])]
     counts = sorted(summary["by_perturbation"].items(), key=lambda item: -item[1])
     sections.append(Section("Pairs by perturbation", blocks=[table(["perturbation", "pairs"], counts)]))

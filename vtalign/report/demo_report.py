@@ -105,7 +105,9 @@ def write_demo_report(path: Path, data: DemoReport) -> None:
         )
         sections.append(Section("A few preference pairs", text, [pair_card(pair) for pair in data["pairs"]]))
     if data["lengths"]:
-        text = "If lengths gave the rejected responses away, a model could win without looking. A classifier that sees only lengths:"
+        text = (
+            "If lengths gave the rejected responses away, a model could win without looking. A classifier that sees only lengths:"
+        )
         sections.append(Section("Lengths", text, [length_table(data["lengths"])]))
     sections.append(Section("What the data build kept and filtered", blocks=[outcome_table(data["build"])]))
     if data.get("setup"):
@@ -133,21 +135,28 @@ def _tiles(data: DemoReport) -> list[Tile]:
         tone = "good" if gain["ci95"][0] > 0 else "bad" if gain["ci95"][1] < 0 else "plain"
         detail = f"points {interval(*gain['ci95'])}, p {_spelt(gain['p_value'])}"
         tiles.append(Tile(f"temporal accuracy, {_minus(name)}", points(gain["temporal"]), detail, tone))
-        held = -0.02 <= gain["static_ci95"][0] and gain["static_ci95"][1] <= 0.02
+        held = gain["static_ci95"][0] >= -0.02 and gain["static_ci95"][1] <= 0.02
         detail = f"points {interval(*gain['static_ci95'])}, " + ("within 2 points" if held else "not within 2 points")
         tiles.append(Tile("static accuracy, same arms", points(gain["static"]), detail, "good" if held else "bad"))
-    questions = max((sum(m["n"] for k, m in arm["metrics"].items() if k != "temporal_strict") for arm in data["arms"].values()), default=0)
+    questions = max(
+        (sum(m["n"] for k, m in arm["metrics"].items() if k != "temporal_strict") for arm in data["arms"].values()), default=0
+    )
     tiles.append(Tile("held-out questions per arm", f"{questions:,}", f"seed {data['seed']}"))
     return tiles
 
 
 def _metric_groups(arms: Mapping[str, ArmResult]) -> list[BarGroup]:
-    return [_group(title, {arm: result["metrics"].get(metric) for arm, result in arms.items()}) for metric, title in METRICS.items()]
+    return [
+        _group(title, {arm: result["metrics"].get(metric) for arm, result in arms.items()}) for metric, title in METRICS.items()
+    ]
 
 
 def _aspect_groups(arms: Mapping[str, ArmResult]) -> list[BarGroup]:
     aspects = list(dict.fromkeys(aspect for result in arms.values() for aspect in result["aspects"]))
-    return [_group(aspect.replace("_", " "), {arm: result["aspects"].get(aspect) for arm, result in arms.items()}) for aspect in aspects]
+    return [
+        _group(aspect.replace("_", " "), {arm: result["aspects"].get(aspect) for arm, result in arms.items()})
+        for aspect in aspects
+    ]
 
 
 def _group(title: str, measures: Mapping[str, Measure | None]) -> BarGroup:
@@ -176,7 +185,12 @@ def _gain_table(gains: Mapping[str, Gain]) -> Markup:
 
 def _arm_table(arms: Mapping[str, ArmResult]) -> Markup:
     rows = [
-        [arm, result["description"], result["steps"], *(percent(m["value"]) if m else "" for m in map(result["metrics"].get, METRICS))]
+        [
+            arm,
+            result["description"],
+            result["steps"],
+            *(percent(m["value"]) if m else "" for m in map(result["metrics"].get, METRICS)),
+        ]
         for arm, result in arms.items()
     ]
     return table(["arm", "what it is", "steps", "temporal", "temporal, strict", "static"], rows)

@@ -17,7 +17,14 @@ from tqdm import tqdm
 from vtalign.artifacts import claim_run_folder, write_atomic, write_json
 from vtalign.errors import InputError
 from vtalign.ids import seed_from, stable_id
-from vtalign_data.synth.questions import CAPTION_PROMPTS, HELDOUT_TEMPLATES, TRAIN_TEMPLATES, VALIDATION_TEMPLATES, Asker, Question
+from vtalign_data.synth.questions import (
+    CAPTION_PROMPTS,
+    HELDOUT_TEMPLATES,
+    TRAIN_TEMPLATES,
+    VALIDATION_TEMPLATES,
+    Asker,
+    Question,
+)
 from vtalign_data.synth.render import render_story, write_mp4
 from vtalign_data.synth.world import (
     CLIP_SECONDS,
@@ -52,7 +59,7 @@ class Video:
 
 
 def write_corpus(out: Path, videos: int, seed: int) -> None:
-    """Write `videos` training videos, `videos // 8` validation and `videos * 3 // 4` held-out families (two or three videos each).
+    """Write `videos` training videos, `videos // 4` validation and `videos * 3 // 4` held-out families (two or three videos each).
 
     No video is in two splits. The same arguments give the same bytes. Raises InputError for fewer than 8 videos or a folder of
     another corpus; a folder that is already complete is left as it is.
@@ -64,11 +71,11 @@ def write_corpus(out: Path, videos: int, seed: int) -> None:
         return
     plan = {
         "train": _train_split(videos, random.Random(seed_from("train", seed))),
-        "validation": _asked_split(videos // 8, "v", VALIDATION_TEMPLATES, random.Random(seed_from("validation", seed))),
+        "validation": _asked_split(videos // 4, "v", VALIDATION_TEMPLATES, random.Random(seed_from("validation", seed))),
         "heldout": _asked_split(videos * 3 // 4, "h", HELDOUT_TEMPLATES, random.Random(seed_from("heldout", seed))),
     }
     total = sum(len(split[0]) for split in plan.values())
-    with tqdm(total=total, desc="synthetic videos", unit="video") as bar:
+    with tqdm(total=total, desc="synthetic videos", unit="video", mininterval=0.5) as bar:
         for name, (shown, rows) in plan.items():
             folder = out / name / "videos"
             folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +134,9 @@ def _caption_row(video: Video) -> dict[str, Any]:
     }
 
 
-def _asked_split(families: int, prefix: str, templates: dict[str, tuple[str, ...]], rng: random.Random) -> tuple[list[Video], Rows]:
+def _asked_split(
+    families: int, prefix: str, templates: dict[str, tuple[str, ...]], rng: random.Random
+) -> tuple[list[Video], Rows]:
     """Families of siblings with the same static content and one temporal aspect different, and questions about them."""
     shown: list[Video] = []
     questions: list[dict[str, Any]] = []

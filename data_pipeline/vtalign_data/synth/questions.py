@@ -26,7 +26,12 @@ _QUESTIONS: dict[str, tuple[str, ...]] = {
     "size": ("what does the {o} do", "what happens to the {o}", "what is right for the {o}", "which change is seen on the {o}"),
     "turn": ("how does the {o} turn", "how does the {o} change", "which turn is seen on the {o}", "which turn does the {o} take"),
     "action": ("what does the {o} do", "what happens to the {o}", "what is right for the {o}", "how does the {o} change"),
-    "colour": ("what colour is the {o}", "which colour is the {o}", "what colour does the {o} have", "which colour is seen on the {o}"),
+    "colour": (
+        "what colour is the {o}",
+        "which colour is the {o}",
+        "what colour does the {o} have",
+        "which colour is seen on the {o}",
+    ),
     "shape": ("what is there", "which shape is seen", "what appears in the video", "which shape is there"),
     "present": ("is there a {o}", "does a {o} appear", "is a {o} seen", "is a {o} shown in the video"),
 }

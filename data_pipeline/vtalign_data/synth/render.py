@@ -97,5 +97,8 @@ def _draw(image: np.ndarray, shape: str, x: float, y: float, r: float, colour: t
     elif shape == "triangle":
         cv2.fillPoly(image, [points((0, -1.1), (1.05, 0.85), (-1.05, 0.85))], colour, cv2.LINE_AA, _SUBPIXEL)
     else:
-        for arm in (points((-1, -0.33), (1, -0.33), (1, 0.33), (-1, 0.33)), points((-0.33, -1), (0.33, -1), (0.33, 1), (-0.33, 1))):
+        for arm in (
+            points((-1, -0.33), (1, -0.33), (1, 0.33), (-1, 0.33)),
+            points((-0.33, -1), (0.33, -1), (0.33, 1), (-0.33, 1)),
+        ):
             cv2.fillPoly(image, [arm], colour, cv2.LINE_AA, _SUBPIXEL)

@@ -17,7 +17,12 @@ def measure(value: float) -> Measure:
 
 def arm(description: str, temporal: float) -> ArmResult:
     metrics = {"temporal": measure(temporal), "temporal_strict": measure(temporal - 0.2), "static": measure(0.96)}
-    return {"description": description, "steps": 60, "metrics": metrics, "aspects": {"order": measure(temporal), "speed": measure(0.6)}}
+    return {
+        "description": description,
+        "steps": 60,
+        "metrics": metrics,
+        "aspects": {"order": measure(temporal), "speed": measure(0.6)},
+    }
 
 
 @pytest.fixture
@@ -59,7 +64,13 @@ def lengths() -> dict[str, Lengths]:
 @pytest.fixture
 def stages() -> list[StageOutcome]:
     ingest: StageOutcome = {"name": "01-ingest", "unit": "videos", "kept": 39, "filtered": {}, "failed": {"corrupt": 1}}
-    chosen: StageOutcome = {"name": "06-filter", "unit": "pairs", "kept": 90, "filtered": {"identical": 7, HOSTILE: 2}, "failed": {}}
+    chosen: StageOutcome = {
+        "name": "06-filter",
+        "unit": "pairs",
+        "kept": 90,
+        "filtered": {"identical": 7, HOSTILE: 2},
+        "failed": {},
+    }
     return [ingest, chosen]
 
 

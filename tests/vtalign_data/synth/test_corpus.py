@@ -21,7 +21,9 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
 def test_same_arguments_give_the_same_bytes(small_corpus: Path, tmp_path: Path) -> None:
@@ -70,7 +72,9 @@ def test_conflict_groups_ask_the_same_and_are_answered_differently(small_corpus:
 
 
 def test_order_and_match_answers_follow_from_the_captions(small_corpus: Path) -> None:
-    clips = {row["video"]: [clip.removesuffix(" .") for clip in row["clips"]] for row in rows(small_corpus / "heldout/captions.jsonl")}
+    clips = {
+        row["video"]: [clip.removesuffix(" .") for clip in row["clips"]] for row in rows(small_corpus / "heldout/captions.jsonl")
+    }
     checked = 0
     for question in rows(small_corpus / "heldout" / "questions.jsonl"):
         told = clips[question["video"]]

@@ -73,7 +73,11 @@ def test_several_clips_are_told_in_any_order_with_temporal_words_by_chance() -> 
 
 
 def test_captions_read_as_sentences() -> None:
-    story = [Event("circle", "red", "move", "left", "slowly"), Event("ring", "blue", "turn", "white"), Event("cross", "green", "size", "grows")]
+    story = [
+        Event("circle", "red", "move", "left", "slowly"),
+        Event("ring", "blue", "turn", "white"),
+        Event("cross", "green", "size", "grows"),
+    ]
     assert caption(story[:1]) == "a red circle moves left slowly ."
     assert caption(story) == "first a red circle moves left slowly , then a blue ring turns white , finally a green cross grows ."
     assert join_clauses(["a", "b"]) == "first a , finally b ."

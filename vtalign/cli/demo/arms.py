@@ -67,7 +67,11 @@ def build_arms(config: DemoConfig, sources: Sources, names: tuple[str, ...]) -> 
 
 def _on_chosen(dpo: Mapping[str, Any], rows: Path) -> dict[str, Any]:
     """An SFT stage on the chosen responses with the steps, batch and learning rate of the DPO stage: what the rejected ones add."""
-    shared = {key: dpo[key] for key in ("learning_rate", "scheduler", "warmup", "max_steps", "micro_batch", "trainable", "lora") if key in dpo}
+    shared = {
+        key: dpo[key]
+        for key in ("learning_rate", "scheduler", "warmup", "max_steps", "micro_batch", "trainable", "lora")
+        if key in dpo
+    }
     return {"kind": "sft", "name": "chosen", "data": str(rows), "rows_per_step": dpo.get("pairs_per_step", 16), **shared}
 
 

@@ -50,7 +50,10 @@ def demo_report(summary: Mapping[str, Any], seeds: Sequence[Seed], arms: Sequenc
             ("videos", "rendered, written as H.264, decoded again; 2 s a clip, one to four clips"),
             ("held-out", "other videos and other question templates than anything trained on"),
             ("pairs", "the model's own descriptions of clips, put together in the right and in a perturbed order"),
-            ("why the base is weak at when", "the temporal words of its training text about several clips are coin flips, on purpose"),
+            (
+                "why the base is weak at when",
+                "the temporal words of its training text about several clips are coin flips, on purpose",
+            ),
         ],
     }
 
@@ -61,7 +64,9 @@ def _arm(arm: Arm, seeds: Sequence[Seed]) -> ArmResult:
         "description": DESCRIPTIONS[arm.name],
         "steps": arm.steps,
         "metrics": {name: _measure([run["metrics"][name] for run in runs]) for name in ("temporal", "temporal_strict", "static")},
-        "aspects": {name: _measure([run["aspects"][name]["accuracy"] for run in runs]) for name in runs[0]["aspects"] if name != "static"},
+        "aspects": {
+            name: _measure([run["aspects"][name]["accuracy"] for run in runs]) for name in runs[0]["aspects"] if name != "static"
+        },
     }
 
 
@@ -117,7 +122,9 @@ def _card(pair: PreferencePair, store: FrameStore) -> PairCard:
         "perturbed": _strip(pair.perturbed_view, store),
     }
     if pair.scores is not None:
-        card["note"] = f"log p (chosen) {pair.scores.logp_chosen:.1f}, log p (rejected) {pair.scores.logp_rejected:.1f} before training"
+        card["note"] = (
+            f"log p (chosen) {pair.scores.logp_chosen:.1f}, log p (rejected) {pair.scores.logp_rejected:.1f} before training"
+        )
     return card
 
 

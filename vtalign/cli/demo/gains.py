@@ -32,7 +32,9 @@ def gain(pairs: Sequence[tuple[Path, Path]], out: Path) -> Number:
 def arm_numbers(runs: Sequence[Mapping[str, Any]]) -> Number:
     """The `arms` entry of one arm from its evaluation results, one per seed: means over seeds, questions in all."""
     metrics = [run["vtalign"]["metrics"] for run in runs]
-    found: Number = {name: sum(m[name]["value"] for m in metrics) / len(metrics) for name in ("temporal", "temporal_strict", "static")}
+    found: Number = {
+        name: sum(m[name]["value"] for m in metrics) / len(metrics) for name in ("temporal", "temporal_strict", "static")
+    }
     found["n"] = sum(m["temporal"]["n"] + m["static"]["n"] for m in metrics)
     aspects = {name for run in runs for name in run["vtalign"]["aspects"]} - {"static"}
     found["aspects"] = {

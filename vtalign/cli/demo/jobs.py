@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -43,13 +44,13 @@ def run_jobs(jobs: Sequence[Job], *, at_a_time: int) -> None:
         TimeElapsedColumn(),
     )
     running: dict[str, subprocess.Popen[bytes]] = {}
+    stopped = threading.Event()
     with Progress(*columns, refresh_per_second=2) as progress, ThreadPoolExecutor(at_a_time) as pool:
-        futures = {pool.submit(_run_job, job, progress, running) for job in jobs}
+        futures = {pool.submit(_run_job, job, progress, running, stopped) for job in jobs}
         try:
             _wait_for(futures)
         except BaseException:
-            for future in futures:
-                future.cancel()
+            stopped.set()
             for process in list(running.values()):
                 process.terminate()
             raise
@@ -62,11 +63,13 @@ def _wait_for(futures: set[Future[None]]) -> None:
             future.result()
 
 
-def _run_job(job: Job, progress: Progress, running: dict[str, subprocess.Popen[bytes]]) -> None:
+def _run_job(job: Job, progress: Progress, running: dict[str, subprocess.Popen[bytes]], stopped: threading.Event) -> None:
     job.log.parent.mkdir(parents=True, exist_ok=True)
     # One thread a process: on models this small two threads in one process gain less than two processes, and sums keep their order.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     for command in job.commands:
+        if stopped.is_set():
+            return
         task = progress.add_task(f"{job.name}: {command.arguments[0]}", total=command.total, unit=command.unit)
         with job.log.open("ab") as log:
             argv = [sys.executable, "-m", "vtalign", *command.arguments]
@@ -77,7 +80,10 @@ def _run_job(job: Job, progress: Progress, running: dict[str, subprocess.Popen[b
             time.sleep(0.5)
         del running[job.name]
         if process.returncode:
-            raise RunFailed(f"{job.name}: `vtalign {command.arguments[0]}` ended with {process.returncode}: {_last_line(job.log)} (see {job.log})")
+            stopped.set()
+            raise RunFailed(
+                f"{job.name}: `vtalign {command.arguments[0]}` ended with {process.returncode}: {_last_line(job.log)} (see {job.log})"
+            )
         progress.update(task, completed=command.total)
 
 

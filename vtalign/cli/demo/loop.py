@@ -101,7 +101,9 @@ def _build_job(config: DemoConfig, sources: Sources, seed: Seed) -> Job:
     path = seed.folder / "recipes" / "build.yaml"
     _write_config(validate_config(BuildConfig, settings, "demo build"), path)
     progress = seed.pairs / "stages"
-    return Job("pairs", (Command(("data", "build", str(path)), "stages", progress, STAGES_OF_BUILD),), seed.folder / "logs" / "build.log")
+    return Job(
+        "pairs", (Command(("data", "build", str(path)), "stages", progress, STAGES_OF_BUILD),), seed.folder / "logs" / "build.log"
+    )
 
 
 def _jobs(config: DemoConfig, model: Path, seed: Seed, arms: Sequence[Arm]) -> list[Job]:

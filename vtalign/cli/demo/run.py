@@ -32,7 +32,9 @@ def run_demo(config: DemoConfig, out: Path, seed: int, *, full: bool, from_scrat
     """
     started = time.monotonic()
     console = Console()
-    claim_run_folder(out, {"config": config.model_dump(mode="json", exclude={"jobs"}), "seed": seed, "scratch": from_scratch}, "demo")
+    claim_run_folder(
+        out, {"config": config.model_dump(mode="json", exclude={"jobs"}), "seed": seed, "scratch": from_scratch}, "demo"
+    )
     model = config.model or tiny_checkpoint()
     if from_scratch:
         console.rule("tiny base model from scratch")
@@ -76,5 +78,7 @@ def _print(console: Console, summary: dict[str, Any], out: Path) -> None:
     for name, row in summary["gain"].items():
         spans = [f"[{100 * low:+.1f}, {100 * high:+.1f}]" for low, high in (row["ci95"], row["static_ci95"])]
         temporal = f"temporal {100 * row['temporal']:+.1f} points {spans[0]}, p {row['p_value']:.4f}"
-        console.print(f"{name}: {temporal}; static {100 * row['static']:+.1f} {spans[1]}", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"{name}: {temporal}; static {100 * row['static']:+.1f} {spans[1]}", markup=False, highlight=False, soft_wrap=True
+        )
     console.print(f"{summary['seconds']:.0f} s. The evidence: {out / 'report.html'} and {out / 'summary.json'}", soft_wrap=True)
