@@ -6,7 +6,7 @@ seeds. Text about videos of several clips is unreliable about time on purpose (`
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import Qwen3VLForConditionalGeneration, Qwen3VLProcessor, set_seed
 
-from vtalign.cli.base_text import CLIP_COUNTS, CLIP_WEIGHTS, BaseExample, example_for, sentences
+from vtalign.cli.base_text import CLIP_COUNTS, CLIP_WEIGHTS, ORDER_CLIP_WEIGHTS, BaseExample, example_for, sentences
 from vtalign.models.tiny import MERGE, PATCH, SIDE, TEMPORAL_PATCH, build_tiny, save_tiny
 from vtalign_data.synth.render import FRAMES_PER_CLIP, draw_frame, state_at
 from vtalign_data.synth.world import COLOURS, FPS, SHAPES, Event
@@ -36,22 +37,26 @@ class BaseRecipe:
     vision_steps: int = 1300
     vision_batch: int = 64
     vision_lr: float = 2e-3
-    single_steps: int = 900  # of the language steps, the first so many see single clips only: short rows, fast steps
-    language_steps: int = 3600
-    language_batch: int = 24
+    # Language: single clips only for `single_steps` (short rows, fast steps), then all lengths up to `language_steps`, on a cosine
+    # that would end at `language_schedule`; then the rest of the way to a rate of nearly 0 with more questions of order, whose
+    # answer a model must learn to pick from the options named.
+    single_steps: int = 900
+    language_steps: int = 2400
+    language_schedule: int = 3600
     language_lr: float = 2e-3
+    order_steps: int = 600
+    order_lr: float = 1e-3
+    batch: int = 24
 
 
-def train_base(folder: Path, recipe: BaseRecipe, *, on_checkpoint: Callable[[int], None] | None = None) -> None:
+def train_base(folder: Path, recipe: BaseRecipe) -> None:
     """Train and save a base checkpoint to `folder`."""
     set_seed(recipe.seed)
     model, processor = build_tiny(sentences(random.Random(recipe.seed)), seed=recipe.seed)
     model.train()
     train_vision(model, recipe)
-    for step in train_language(model, processor, recipe):
-        if on_checkpoint is not None and step % 200 == 0:
-            save_tiny(model, processor, folder)
-            on_checkpoint(step)
+    train_language(model, processor, recipe)
+    train_order_questions(model, processor, recipe)
     save_tiny(model, processor, folder)
 
 
@@ -89,27 +94,56 @@ def train_vision(model: Qwen3VLForConditionalGeneration, recipe: BaseRecipe) -> 
             bar.set_postfix(loss=f"{loss.item():.3f}", shape=f"{shape_right.item():.2f}")
 
 
-def train_language(model: Qwen3VLForConditionalGeneration, processor: Qwen3VLProcessor, recipe: BaseRecipe) -> Iterator[int]:
-    """Train everything on captions and questions; the texts about one video share its tokens in one row. Yields after each step."""
-    encoder = RowEncoder(model, processor)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.language_lr, weight_decay=0.01, betas=(0.9, 0.98))
-    rng = random.Random(recipe.seed + 2)
-    smoothed = math.nan
-    bar = tqdm(range(recipe.language_steps), desc="language", unit="step")
-    for step in bar:
-        _set_lr(optimizer, recipe.language_lr, step, recipe.language_steps)
+def train_language(model: Qwen3VLForConditionalGeneration, processor: Qwen3VLProcessor, recipe: BaseRecipe) -> None:
+    """Train everything on captions and questions."""
+
+    def examples(step: int, rng: random.Random) -> list[BaseExample]:
         # All rows of a step have one clip count, hence nearly one length: padding would cost a third of the time.
         clips = 1 if step < recipe.single_steps else rng.choices(CLIP_COUNTS, CLIP_WEIGHTS)[0]
-        examples = [example_for(rng, clips=clips) for _ in range(recipe.language_batch)]
-        batch, keep, labels, weights = encoder.encode(examples, rng)
+        return [example_for(rng, clips=clips) for _ in range(recipe.batch)]
+
+    steps, schedule, seed = recipe.language_steps, recipe.language_schedule, recipe.seed + 2
+    _read(model, processor, examples, "language", steps=steps, schedule=schedule, lr=recipe.language_lr, seed=seed)
+
+
+def train_order_questions(model: Qwen3VLForConditionalGeneration, processor: Qwen3VLProcessor, recipe: BaseRecipe) -> None:
+    """The same with three questions of order about every video of several clips; their answers are coin flips all the same."""
+
+    def examples(step: int, rng: random.Random) -> list[BaseExample]:
+        clips = rng.choices(CLIP_COUNTS, ORDER_CLIP_WEIGHTS)[0]
+        return [example_for(rng, clips=clips, captions=1, orders=3) for _ in range(recipe.batch)]
+
+    steps, seed = recipe.order_steps, recipe.seed + 3
+    _read(model, processor, examples, "questions of order", steps=steps, schedule=steps, lr=recipe.order_lr, seed=seed)
+
+
+def _read(
+    model: Qwen3VLForConditionalGeneration,
+    processor: Qwen3VLProcessor,
+    examples: Callable[[int, random.Random], list[BaseExample]],
+    title: str,
+    *,
+    steps: int,
+    schedule: int,
+    lr: float,
+    seed: int,
+) -> None:
+    """Next-token training on what `examples` draws for every step; the texts about one video share its tokens in one row."""
+    encoder = RowEncoder(model, processor)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01, betas=(0.9, 0.98))
+    rng = random.Random(seed)
+    smoothed = math.nan
+    bar = tqdm(range(steps), desc=title, unit="step", mininterval=0.5)
+    for step in bar:
+        _set_lr(optimizer, lr, step, schedule)
+        batch, keep, labels, weights = encoder.encode(examples(step, rng), rng)
         logits = model(**batch, logits_to_keep=keep, use_cache=False).logits
         nll = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
         loss = (nll * weights.flatten()).sum() / weights.sum()
         _step(loss, optimizer, list(model.parameters()))
         smoothed = loss.item() if math.isnan(smoothed) else 0.98 * smoothed + 0.02 * loss.item()
         if step % 10 == 0:
-            bar.set_postfix(loss=f"{smoothed:.4f}", clips=clips)
-        yield step + 1
+            bar.set_postfix(loss=f"{smoothed:.4f}")
 
 
 class RowEncoder:
@@ -210,14 +244,11 @@ def render_slots(example: BaseExample, rng: random.Random) -> np.ndarray:
 
 def patchify(videos: list[np.ndarray]) -> tuple[Tensor, Tensor]:
     """What the Qwen video processor makes of frames of this size: patches (sum of patches, patch values) and grids (B, 3)."""
-    flat, grids = [], []
-    for video in videos:
-        x = torch.from_numpy(video).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
-        t, g = x.shape[0] // TEMPORAL_PATCH, SIDE // PATCH
-        x = x.view(t, TEMPORAL_PATCH, 3, g // MERGE, MERGE, PATCH, g // MERGE, MERGE, PATCH)
-        flat.append(x.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(t * g * g, -1))
-        grids.append([t, g, g])
-    return torch.cat(flat), torch.tensor(grids)
+    cells = {"tp": TEMPORAL_PATCH, "mh": MERGE, "mw": MERGE, "ph": PATCH, "pw": PATCH}
+    order = "(t tp) (h mh ph) (w mw pw) c -> (t h w mh mw) (c tp ph pw)"
+    flat = [rearrange(torch.from_numpy(video).float() / 127.5 - 1.0, order, **cells) for video in videos]
+    grid = SIDE // PATCH
+    return torch.cat(flat), torch.tensor([[len(video) // TEMPORAL_PATCH, grid, grid] for video in videos])
 
 
 def _dense_labels(example: BaseExample) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from vtalign_data.synth.questions import CAPTION_PROMPTS, TRAIN_TEMPLATES, Asker
 from vtalign_data.synth.world import Event, at_other_speed, caption, random_story, reversed_in_time, told_story
 
-CLIP_COUNTS, CLIP_WEIGHTS = (1, 2, 3, 4), (30, 20, 22, 28)
+CLIP_COUNTS, CLIP_WEIGHTS, ORDER_CLIP_WEIGHTS = (1, 2, 3, 4), (30, 20, 22, 28), (15, 25, 28, 32)
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,11 @@ class BaseExample:
     texts: tuple[tuple[str, str], ...]
 
 
-def example_for(rng: random.Random, *, clips: int | None = None) -> BaseExample:
-    """Draw a story and write about it. One clip is also shown backwards, fast and slow, and told as what it then shows."""
+def example_for(rng: random.Random, *, clips: int | None = None, captions: int = 2, orders: int = 1) -> BaseExample:
+    """Draw a story and write about it. One clip is also shown backwards, fast and slow, and told as what it then shows.
+
+    `captions` and `orders`: how many captions and questions of order a story of several clips gets.
+    """
     clips = clips or rng.choices(CLIP_COUNTS, CLIP_WEIGHTS)[0]
     story = random_story(rng, clips)
     offset = rng.randrange(4) if rng.random() < 0.3 else 0
@@ -32,12 +35,12 @@ def example_for(rng: random.Random, *, clips: int | None = None) -> BaseExample:
     slots = tuple((clip, frame) for clip in range(clips) for frame in frames)
     asker = Asker(TRAIN_TEMPLATES, rng)
     texts = []
-    for _ in range(2 if clips > 1 else 1):
+    for _ in range(captions if clips > 1 else 1):
         texts.append((rng.choice(CAPTION_PROMPTS), caption(told_story(seen, rng))))
     for _ in range(2 if clips == 1 else 3):
         question = asker.static(seen)
         texts.append((question.text, question.answer))
-    for ask in _temporal_questions(asker, len(seen)):
+    for ask in ("temporal", "temporal", "match") if clips == 1 else ("order",) * orders + ("temporal", "match"):
         told = told_story(seen, rng)
         question = asker.order(told) if ask == "order" else getattr(asker, ask)(rng.choice(told))
         texts.append((question.text, question.answer))
@@ -50,10 +53,6 @@ def sentences(rng: random.Random, *, stories: int = 1500) -> Iterator[str]:
         for prompt, answer in example_for(rng).texts:
             yield prompt
             yield answer
-
-
-def _temporal_questions(asker: Asker, clips: int) -> tuple[str, ...]:
-    return ("temporal", "temporal", "match") if clips == 1 else ("order", "temporal", "match")
 
 
 def _played(style: str, frames: list[int], event: Event) -> tuple[list[int], list[Event]]:

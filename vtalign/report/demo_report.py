@@ -35,7 +35,7 @@ class Measure(TypedDict):
     low: float
     high: float
     n: int
-    chance: NotRequired[float | None]
+    chance: float | None
 
 
 class ArmResult(TypedDict):
@@ -84,7 +84,7 @@ def write_demo_report(path: Path, data: DemoReport) -> None:
         Section(
             "Before and after",
             "Held-out videos, and question templates that training never saw. Whiskers are 95 % bootstrap intervals, resampled by "
-            "video family. The dashed line is what guessing gives.",
+            "video family. A dashed line is what guessing gives.",
             [bar_chart(_metric_groups(data["arms"]))],
         ),
         Section(
@@ -162,7 +162,7 @@ def _aspect_groups(arms: Mapping[str, ArmResult]) -> list[BarGroup]:
 def _group(title: str, measures: Mapping[str, Measure | None]) -> BarGroup:
     found = [(series, arm, measure) for series, (arm, measure) in enumerate(measures.items()) if measure is not None]
     bars = [Bar(arm, measure["value"], measure["low"], measure["high"], series % 8) for series, arm, measure in found]
-    chance = next((measure.get("chance") for _, _, measure in found), None)
+    chance = next((measure["chance"] for _, _, measure in found), None)
     count = f" (n = {found[0][2]['n']:,})" if found else ""
     return BarGroup(title + count, bars, chance)
 

@@ -1,5 +1,6 @@
 """A real browser draws the reports, wide and narrow, without a script running and without a sideways scroll of the page."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +11,8 @@ from vtalign.report.build_report import BuildReport, write_build_report
 from vtalign.report.demo_report import DemoReport, write_demo_report
 
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
-NARROW = """<!doctype html><title>waiting</title><body style="margin:0"><iframe id="f" src="report.html" style="width:420px;height:900px"></iframe>
+NARROW = """<!doctype html><title>waiting</title>
+<body style="margin:0"><iframe id="f" src="report.html" style="width:420px;height:900px"></iframe>
 <script>onload = () => { const page = document.getElementById("f").contentDocument;
 document.title = page.documentElement.scrollWidth + " of " + page.documentElement.clientWidth + "; " + page.title; }</script>"""
 
@@ -49,4 +51,5 @@ def test_a_phone_needs_no_sideways_scroll(chromium: str, tmp_path: Path, demo_da
     (tmp_path / "narrow.html").write_text(NARROW, encoding="utf-8")
     flags = ("--allow-file-access-from-files", "--virtual-time-budget=5000", "--dump-dom")
     document = browse(chromium, tmp_path / "narrow.html", tmp_path / "profile", *flags)
-    assert "<title>420 of 420; Does it understand time better?" in document or "<title>405 of 405;" in document
+    measured = re.search(r"<title>(\d+) of (\d+); Does it understand time better", document)
+    assert measured and int(measured[1]) <= int(measured[2])

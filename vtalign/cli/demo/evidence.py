@@ -11,7 +11,7 @@ from vtalign.cli.demo.arms import Arm
 from vtalign.cli.demo.loop import Seed
 from vtalign.preference.pair import PreferencePair
 from vtalign.preference.schema import read_pairs
-from vtalign.report.demo_report import CURVES, ArmResult, Curves, DemoReport, Measure
+from vtalign.report.demo_report import CURVES, METRICS, ArmResult, Curves, DemoReport, Measure
 from vtalign.report.pairs import PairCard, StripData
 from vtalign.video.frames import FrameStore
 from vtalign.video.sample import FramePolicy
@@ -60,21 +60,30 @@ def demo_report(summary: Mapping[str, Any], seeds: Sequence[Seed], arms: Sequenc
 
 def _arm(arm: Arm, seeds: Sequence[Seed]) -> ArmResult:
     runs = [seed.results(arm.name)["vtalign"] for seed in seeds]
+    chance = runs[0]["chance"]
     return {
         "description": DESCRIPTIONS[arm.name],
         "steps": arm.steps,
-        "metrics": {name: _measure([run["metrics"][name] for run in runs]) for name in ("temporal", "temporal_strict", "static")},
+        "metrics": {name: _measure([run["metrics"][name] for run in runs], chance.get(name)) for name in METRICS},
         "aspects": {
-            name: _measure([run["aspects"][name]["accuracy"] for run in runs]) for name in runs[0]["aspects"] if name != "static"
+            name: _measure([run["aspects"][name]["accuracy"] for run in runs], chance.get(name))
+            for name in runs[0]["aspects"]
+            if name != "static"
         },
     }
 
 
-def _measure(entries: Sequence[Mapping[str, Any]]) -> Measure:
+def _measure(entries: Sequence[Mapping[str, Any]], chance: float | None) -> Measure:
     """Mean over seeds; the interval too, which is that of one seed and so too wide rather than too narrow."""
     count = len(entries)
     low, high = (sum(entry["ci95"][side] for entry in entries) / count for side in (0, 1))
-    return {"value": sum(e["value"] for e in entries) / count, "low": low, "high": high, "n": sum(e["n"] for e in entries)}
+    return {
+        "value": sum(e["value"] for e in entries) / count,
+        "low": low,
+        "high": high,
+        "n": sum(e["n"] for e in entries),
+        "chance": chance,
+    }
 
 
 def _curves(arm: Arm, folder: Path) -> Curves:

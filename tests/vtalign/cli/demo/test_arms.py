@@ -4,7 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from vtalign.cli.demo.arms import CHOSEN, DPO, FULL_ARMS, HARD_FIRST, POST, RANDOM_LABELS, SFT_MATCHED, SFT_ONLY, Arm, Sources, build_arms
+from vtalign.cli.demo.arms import (
+    CHOSEN,
+    DPO,
+    FULL_ARMS,
+    HARD_FIRST,
+    POST,
+    RANDOM_LABELS,
+    SFT_MATCHED,
+    SFT_ONLY,
+    Arm,
+    Sources,
+    build_arms,
+)
 from vtalign.cli.demo.config import DemoConfig
 from vtalign.cli.shipped import config_path
 from vtalign.config import load_config
@@ -43,7 +55,11 @@ def test_matched_arm_has_the_steps_of_the_longest(arms: dict[str, Arm]) -> None:
 def test_chosen_stage_has_what_the_dpo_stage_has_but_the_rejected_responses(arms: dict[str, Arm]) -> None:
     chosen, dpo = stages(arms[CHOSEN])[0], stages(arms[DPO])[0]
     assert isinstance(chosen, SFTStage) and isinstance(dpo, DPOStage)
-    assert (chosen.rows_per_step, chosen.max_steps, chosen.learning_rate) == (dpo.pairs_per_step, dpo.max_steps, dpo.learning_rate)
+    assert (chosen.rows_per_step, chosen.max_steps, chosen.learning_rate) == (
+        dpo.pairs_per_step,
+        dpo.max_steps,
+        dpo.learning_rate,
+    )
 
 
 def test_controls_differ_from_dpo_in_one_setting(arms: dict[str, Arm]) -> None:

@@ -47,7 +47,7 @@ def test_summary_has_the_promised_shape(folder: Path) -> None:
 def test_report_is_one_offline_page_with_pictures(folder: Path) -> None:
     page = (folder / "report.html").read_text()
     assert "dpo_then_sft" in page and "data:image/png;base64," in page
-    assert "src=\"http" not in page and "href=\"http" not in page
+    assert 'src="http' not in page and 'href="http' not in page
 
 
 def test_running_it_again_repeats_no_training_and_no_answer(config: DemoConfig, folder: Path) -> None:
