@@ -107,11 +107,12 @@ def train_language(model: Qwen3VLForConditionalGeneration, processor: Qwen3VLPro
 
 
 def train_order_questions(model: Qwen3VLForConditionalGeneration, processor: Qwen3VLProcessor, recipe: BaseRecipe) -> None:
-    """The same with three questions of order about every video of several clips; their answers are coin flips all the same."""
+    """The same with more questions of order, whose answers are coin flips all the same, and with questions that can only be answered
+    by reading their options: before these the model answered a question of order with any object of the video."""
 
     def examples(step: int, rng: random.Random) -> list[BaseExample]:
         clips = rng.choices(CLIP_COUNTS, ORDER_CLIP_WEIGHTS)[0]
-        return [example_for(rng, clips=clips, captions=1, orders=3) for _ in range(recipe.batch)]
+        return [example_for(rng, clips=clips, captions=1, orders=2, things=2) for _ in range(recipe.batch)]
 
     steps, seed = recipe.order_steps, recipe.seed + 3
     _read(model, processor, examples, "questions of order", steps=steps, schedule=steps, lr=recipe.order_lr, seed=seed)

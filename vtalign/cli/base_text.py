@@ -19,10 +19,12 @@ class BaseExample:
     texts: tuple[tuple[str, str], ...]
 
 
-def example_for(rng: random.Random, *, clips: int | None = None, captions: int = 2, orders: int = 1) -> BaseExample:
+def example_for(
+    rng: random.Random, *, clips: int | None = None, captions: int = 2, orders: int = 1, things: int = 0
+) -> BaseExample:
     """Draw a story and write about it. One clip is also shown backwards, fast and slow, and told as what it then shows.
 
-    `captions` and `orders`: how many captions and questions of order a story of several clips gets.
+    `captions`, `orders` and `things`: how many captions and questions of these kinds a story of several clips gets.
     """
     clips = clips or rng.choices(CLIP_COUNTS, CLIP_WEIGHTS)[0]
     story = random_story(rng, clips)
@@ -39,6 +41,9 @@ def example_for(rng: random.Random, *, clips: int | None = None, captions: int =
         texts.append((rng.choice(CAPTION_PROMPTS), caption(told_story(seen, rng))))
     for _ in range(2 if clips == 1 else 3):
         question = asker.static(seen)
+        texts.append((question.text, question.answer))
+    for _ in range(things if clips > 1 else 0):
+        question = asker.thing(told_story(seen, rng))
         texts.append((question.text, question.answer))
     for ask in ("temporal", "temporal", "match") if clips == 1 else ("order",) * orders + ("temporal", "match"):
         told = told_story(seen, rng)

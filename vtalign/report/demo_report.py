@@ -97,7 +97,7 @@ def write_demo_report(path: Path, data: DemoReport) -> None:
     ]
     if data["training"]:
         text = "By optimiser step. The bands are the stages of the recipe and of the curriculum; pale lines are single steps."
-        sections.append(Section("Training", text, [curves(arm, run) for arm, run in data["training"].items()]))
+        sections.append(Section("Training", text, _training(data["training"])))
     if data["pairs"]:
         text = (
             "A frame's colour and number say which segment of the clean video it is from. What only one of the two responses says "
@@ -117,15 +117,21 @@ def write_demo_report(path: Path, data: DemoReport) -> None:
     write_atomic(path, page("Does it understand time better?", lead, sections, _tiles(data), footer))
 
 
-def curves(arm: str, run: Curves) -> Markup:
-    """The charts of one arm; a name that was never logged has no chart."""
-    stages = [Stage(*stage) for stage in run["stages"]]
-    charts = []
-    for series, (name, title) in enumerate(CURVES.items(), 1):
-        logged = [(point["step"], point[name]) for point in run["points"] if name in point]
-        if logged:
-            charts.append(line_chart(title, [Line(name, logged, series)], stages))
-    return render("charts.html.j2", title=arm, charts=charts)
+def _training(training: Mapping[str, Curves]) -> list[Markup]:
+    """Every chart of the arms that learn preferences, arm by arm; the arms with a loss alone share one row."""
+    blocks, losses = [], []
+    for arm, run in training.items():
+        names = [name for name in CURVES if any(name in point for point in run["points"])]
+        if names == ["loss"]:
+            losses.append(_chart(arm, "loss", run))
+        else:
+            blocks.append(render("charts.html.j2", title=arm, charts=[_chart(CURVES[name], name, run) for name in names]))
+    return [*blocks, render("charts.html.j2", title="Loss of the arms without pairs", charts=losses)] if losses else blocks
+
+
+def _chart(title: str, name: str, run: Curves) -> Markup:
+    logged = [(point["step"], point[name]) for point in run["points"] if name in point]
+    return line_chart(title, [Line(name, logged, 1 + list(CURVES).index(name))], [Stage(*stage) for stage in run["stages"]])
 
 
 def _tiles(data: DemoReport) -> list[Tile]:

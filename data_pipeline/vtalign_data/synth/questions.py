@@ -4,7 +4,16 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vtalign_data.synth.world import ASPECT_OF_KIND, COLOURS, SHAPES, Event, at_other_speed, reversed_in_time, with_other_action
+from vtalign_data.synth.world import (
+    ASPECT_OF_KIND,
+    COLOURS,
+    SHAPES,
+    Event,
+    at_other_speed,
+    random_event,
+    reversed_in_time,
+    with_other_action,
+)
 
 CAPTION_PROMPTS = ("describe the video .", "what happens in the video ?", "tell me what happens .")
 
@@ -32,6 +41,7 @@ _QUESTIONS: dict[str, tuple[str, ...]] = {
         "what colour does the {o} have",
         "which colour is seen on the {o}",
     ),
+    "thing": ("which one is there", "which one is shown", "which one appears in the video", "which one does appear"),
     "shape": ("what is there", "which shape is seen", "what appears in the video", "which shape is there"),
     "present": ("is there a {o}", "does a {o} appear", "is a {o} seen", "is a {o} shown in the video"),
 }
@@ -111,6 +121,18 @@ class Asker:
         if aspect == "speed":
             return at_other_speed(event)
         return with_other_action(event, self.rng) if aspect == "action" else reversed_in_time(event)
+
+    def thing(self, told: Sequence[Event]) -> Question:
+        """Which of two objects is there, named alone or with what it does. The other one's shape is not in the video at all.
+
+        Only the options say which of the objects that are there is meant, so it teaches to read them, and nothing about time.
+        """
+        event = self.rng.choice(list(told))
+        shape = self.rng.choice([shape for shape in SHAPES if shape not in {e.shape for e in told}])
+        other = random_event(self.rng, shape=shape, colour=self.rng.choice(list(COLOURS)))
+        if self.rng.random() < 0.5:
+            return self._ask("thing", "static", f"the {event.thing}", f"the {other.thing}")
+        return self._ask("thing", "static", event.clause, other.clause)
 
     def static(self, told: Sequence[Event]) -> Question:
         """What is there, answerable from any one frame of the clip."""
