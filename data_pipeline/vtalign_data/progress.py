@@ -52,13 +52,14 @@ class ConsoleProgress:
         self._told: dict[tuple[str, str], int] = {}
 
     def __enter__(self) -> "ConsoleProgress":
-        self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        if self._task is not None:  # bars that never began would leave an empty line before the error
+            self._bars.stop()
 
     def start(self, stage: str, total: int, unit: str) -> None:
+        self._bars.start()
         self._stage = stage
         self._task = self._bars.add_task(stage, total=total, unit=f"{unit}s")
 

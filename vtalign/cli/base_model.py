@@ -38,14 +38,16 @@ class BaseRecipe:
     vision_batch: int = 64
     vision_lr: float = 2e-3
     # Language: single clips only for `single_steps` (short rows, fast steps), then all lengths up to `language_steps`, on a cosine
-    # that would end at `language_schedule`; then the rest of the way to a rate of nearly 0 with more questions of order, whose
-    # answer a model must learn to pick from the options named.
+    # that would end at `language_schedule`; then, on two short cosines of their own, with more questions of order, whose answer a
+    # model must learn to pick from the options named (the last one with more captions again).
     single_steps: int = 900
     language_steps: int = 2400
     language_schedule: int = 3600
     language_lr: float = 2e-3
     order_steps: int = 600
     order_lr: float = 1e-3
+    last_steps: int = 420
+    last_lr: float = 8e-4
     batch: int = 24
 
 
@@ -109,13 +111,15 @@ def train_language(model: Qwen3VLForConditionalGeneration, processor: Qwen3VLPro
 def train_order_questions(model: Qwen3VLForConditionalGeneration, processor: Qwen3VLProcessor, recipe: BaseRecipe) -> None:
     """The same with more questions of order, whose answers are coin flips all the same, and with questions that can only be answered
     by reading their options: before these the model answered a question of order with any object of the video."""
+    rounds = ((recipe.order_steps, recipe.order_lr, 1), (recipe.last_steps, recipe.last_lr, 2))
+    for number, (steps, lr, captions) in enumerate(rounds):
 
-    def examples(step: int, rng: random.Random) -> list[BaseExample]:
-        clips = rng.choices(CLIP_COUNTS, ORDER_CLIP_WEIGHTS)[0]
-        return [example_for(rng, clips=clips, captions=1, orders=2, things=2) for _ in range(recipe.batch)]
+        def examples(step: int, rng: random.Random, captions: int = captions) -> list[BaseExample]:
+            clips = rng.choices(CLIP_COUNTS, ORDER_CLIP_WEIGHTS)[0]
+            return [example_for(rng, clips=clips, captions=captions, orders=2, things=2) for _ in range(recipe.batch)]
 
-    steps, seed = recipe.order_steps, recipe.seed + 3
-    _read(model, processor, examples, "questions of order", steps=steps, schedule=steps, lr=recipe.order_lr, seed=seed)
+        seed = recipe.seed + 3 + number
+        _read(model, processor, examples, "questions of order", steps=steps, schedule=steps, lr=lr, seed=seed)
 
 
 def _read(

@@ -60,7 +60,7 @@ except SystemExit:
         (["data", "build", "--colour", "red"], ["--colour"]),
         (["data", "build", "videos=x", "model=y", "out=z", "sed=1"], ["sed", "unknown key"]),
         (["data", "build", "--videos", "x"], ["model", "is required"]),
-        (["data", "synth", "corpus", "--videos", "many"], ["--videos", "many"]),
+        (["data", "synth", "corpus", "--videos", "many"], ["--videos", "integer"]),
         (["eval", "run", "--model", "m", "--data", "d", "--out", "o", "--control", "blindfold"], ["control", "blindfold"]),
         (["eval", "run", "--model", "m", "--data", "d", "--out", "o", "--fail-under", "60"], ["fail_under", "60"]),
         (["eval", "compare", "here", "there"], ["here"]),

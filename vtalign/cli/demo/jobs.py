@@ -1,6 +1,8 @@
 """Run vtalign commands as processes of one thread each, several at a time, with one progress bar per job."""
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +15,10 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vtalign.errors import RunFailed
+
+_PR_SET_PDEATHSIG = 1
+# Looked up before any fork: a child between fork and exec should not load libraries.
+_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,9 @@ def _run_job(job: Job, progress: Progress, running: dict[str, subprocess.Popen[b
         task = progress.add_task(f"{job.name}: {command.arguments[0]}", total=command.total, unit=command.unit)
         with job.log.open("ab") as log:
             argv = [sys.executable, "-m", "vtalign", *command.arguments]
-            process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment)
+            process = subprocess.Popen(
+                argv, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, preexec_fn=_die_with_parent
+            )
         running[job.name] = process
         while process.poll() is None:
             progress.update(task, completed=min(command.total, _done(command.progress)))
@@ -85,6 +93,12 @@ def _run_job(job: Job, progress: Progress, running: dict[str, subprocess.Popen[b
                 f"{job.name}: `vtalign {command.arguments[0]}` ended with {process.returncode}: {_last_line(job.log)} (see {job.log})"
             )
         progress.update(task, completed=command.total)
+
+
+def _die_with_parent() -> None:
+    """Runs in the child. Where the demo is killed, what it started must not go on writing beside the demo that resumes it."""
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _done(path: Path) -> int:
