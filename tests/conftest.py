@@ -6,6 +6,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No deadline: how long an example takes says more about the machine than about the code. The same examples every time.
+settings.register_profile("vtalign", deadline=None, derandomize=True)
+settings.load_profile("vtalign")
 
 NO_SKIP = os.environ.get("VTALIGN_NO_SKIP") == "1"
 

@@ -42,14 +42,22 @@ def serve(connection: Connection) -> None:
         signal.setitimer(signal.ITIMER_REAL, limits.timeout_s + _GRACE_S)
         header, frames = _answer(job, limits)
         # Decoders leak (decord grows by gigabytes): a worker that has grown this much is replaced before it hits the limit.
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
-        header["last"] = peak_mb > limits.max_memory_mb / 2
+        header["last"] = _peak_mb() > limits.max_memory_mb / 2
         connection.send_bytes(json.dumps(header).encode())
         if frames is not None:
             connection.send_bytes(np.ascontiguousarray(frames).data.cast("B"))
         signal.setitimer(signal.ITIMER_REAL, 0)
         if header["last"]:
             return
+
+
+def _peak_mb() -> float:
+    """The most memory that this process has had resident, in MiB."""
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    # Linux hands ru_maxrss down through exec: a worker of a parent with a model in memory would look grown from the start.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1024
 
 
 def _confine(limits: DecodeLimits) -> None:

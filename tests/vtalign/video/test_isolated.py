@@ -120,6 +120,16 @@ def test_a_worker_that_has_grown_is_replaced_before_it_fails(tmp_path: Path, cli
         assert pool.probe(clips["closed_gop.mp4"]).frames == 60 and small not in pool.pids
 
 
+def test_a_worker_of_a_large_process_is_not_taken_for_grown(clips: dict[str, Path]) -> None:
+    model_in_memory = np.ones(800 * 1024**2, np.uint8)
+    with DecodeWorkers(1, DecodeLimits(max_memory_mb=1400)) as pool:
+        pool.probe(clips["closed_gop.mp4"])
+        first = pool.pids
+        pool.probe(clips["closed_gop.mp4"])
+        assert first and pool.pids == first
+    assert model_in_memory[-1] == 1
+
+
 def test_paths_follow_the_caller_when_it_changes_folder(clips: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     with DecodeWorkers(1, LIMITS) as pool:
         pool.probe(clips["closed_gop.mp4"])

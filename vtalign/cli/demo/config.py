@@ -16,5 +16,6 @@ class DemoConfig(Config):
     build: dict[str, Any] = Field({}, description="settings of `vtalign data build`")
     dpo: dict[str, Any] = Field(description="settings of the DPO stage (and of the SFT stage on its chosen responses)")
     sft: dict[str, Any] = Field(description="settings of the SFT stage")
+    seeds: int = Field(3, ge=1, description="how many seeds `--full` runs, from the given one on")
     jobs: int | None = Field(None, ge=1, description="processes at a time; default: one a core")
     split: str = Field("heldout", pattern="^(heldout|validation)$", description="`validation` is for tuning")

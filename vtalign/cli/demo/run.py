@@ -19,7 +19,6 @@ from vtalign.cli.demo.gains import arm_numbers, gain
 from vtalign.cli.demo.loop import Seed, run_seed
 from vtalign.report.demo_report import write_demo_report
 
-SEEDS_OF_FULL = 3
 # (arm, against): the first three are the demo's claim, the rest its controls.
 QUICK_GAINS = ((DPO, SFT_ONLY), (DPO, SFT_MATCHED), (DPO, CHOSEN))
 FULL_GAINS = (*QUICK_GAINS, (RANDOM_LABELS, SFT_ONLY), (POST, SFT_MATCHED), (DPO, HARD_FIRST))
@@ -28,7 +27,7 @@ FULL_GAINS = (*QUICK_GAINS, (RANDOM_LABELS, SFT_ONLY), (POST, SFT_MATCHED), (DPO
 def run_demo(config: DemoConfig, out: Path, seed: int, *, full: bool, from_scratch: bool) -> dict[str, Any]:
     """Run everything that is not done yet in `out`; write `summary.json` and `report.html`; return the summary.
 
-    `full` adds arms, controls and two more seeds. Raises InputError for a folder of another demo, RunFailed naming a log.
+    `full` adds arms, controls and more seeds. Raises InputError for a folder of another demo, RunFailed naming a log.
     """
     started = time.monotonic()
     console = Console()
@@ -43,7 +42,7 @@ def run_demo(config: DemoConfig, out: Path, seed: int, *, full: bool, from_scrat
             train_base(model, BaseRecipe())
             (model / "trained").touch()
     names, asked = (FULL_ARMS, FULL_GAINS) if full else (QUICK_ARMS, QUICK_GAINS)
-    seeds = [Seed(out / f"seed-{seed + index}", seed + index) for index in range(SEEDS_OF_FULL if full else 1)]
+    seeds = [Seed(out / f"seed-{seed + index}", seed + index) for index in range(config.seeds if full else 1)]
     at_a_time = config.jobs or max(1, len(os.sched_getaffinity(0)))
     for one in seeds:
         arms = run_seed(config, model, one, names, at_a_time, console)
