@@ -30,6 +30,16 @@ _COLOUR_NAMES = (*COLOURS, "none")
 
 
 @dataclass(frozen=True)
+class OrderRound:
+    """Steps, peak learning rate, and how many captions and questions of order a video of several clips gets."""
+
+    steps: int
+    lr: float
+    captions: int
+    orders: int
+
+
+@dataclass(frozen=True)
 class BaseRecipe:
     """How long and how fast; the shipped checkpoint was made with these values."""
 
@@ -38,16 +48,13 @@ class BaseRecipe:
     vision_batch: int = 64
     vision_lr: float = 2e-3
     # Language: single clips only for `single_steps` (short rows, fast steps), then all lengths up to `language_steps`, on a cosine
-    # that would end at `language_schedule`; then, on two short cosines of their own, with more questions of order, whose answer a
-    # model must learn to pick from the options named (the last one with more captions again).
+    # that would end at `language_schedule`; then, in rounds on short cosines of their own, with more questions of order, whose answer
+    # a model must learn to pick from the options named.
     single_steps: int = 900
     language_steps: int = 2400
     language_schedule: int = 3600
     language_lr: float = 2e-3
-    order_steps: int = 600
-    order_lr: float = 1e-3
-    last_steps: int = 420
-    last_lr: float = 8e-4
+    rounds: tuple[OrderRound, ...] = (OrderRound(600, 1e-3, 1, 2), OrderRound(420, 8e-4, 2, 2), OrderRound(240, 6e-4, 2, 3))
     batch: int = 24
 
 
@@ -111,15 +118,16 @@ def train_language(model: Qwen3VLForConditionalGeneration, processor: Qwen3VLPro
 def train_order_questions(model: Qwen3VLForConditionalGeneration, processor: Qwen3VLProcessor, recipe: BaseRecipe) -> None:
     """The same with more questions of order, whose answers are coin flips all the same, and with questions that can only be answered
     by reading their options: before these the model answered a question of order with any object of the video."""
-    rounds = ((recipe.order_steps, recipe.order_lr, 1), (recipe.last_steps, recipe.last_lr, 2))
-    for number, (steps, lr, captions) in enumerate(rounds):
+    for number, one in enumerate(recipe.rounds):
 
-        def examples(step: int, rng: random.Random, captions: int = captions) -> list[BaseExample]:
+        def examples(step: int, rng: random.Random, one: OrderRound = one) -> list[BaseExample]:
             clips = rng.choices(CLIP_COUNTS, ORDER_CLIP_WEIGHTS)[0]
-            return [example_for(rng, clips=clips, captions=captions, orders=2, things=2) for _ in range(recipe.batch)]
+            return [
+                example_for(rng, clips=clips, captions=one.captions, orders=one.orders, things=2) for _ in range(recipe.batch)
+            ]
 
-        seed = recipe.seed + 3 + number
-        _read(model, processor, examples, "questions of order", steps=steps, schedule=steps, lr=lr, seed=seed)
+        title, seed = f"questions of order {number + 1}", recipe.seed + 3 + number
+        _read(model, processor, examples, title, steps=one.steps, schedule=one.steps, lr=one.lr, seed=seed)
 
 
 def _read(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from vtalign.cli.base_model import BaseRecipe, RowEncoder, patchify, render_slots, train_base
+from vtalign.cli.base_model import BaseRecipe, OrderRound, RowEncoder, patchify, render_slots, train_base
 from vtalign.cli.base_text import BaseExample, example_for
 
 
@@ -37,15 +37,9 @@ def test_texts_that_share_a_video_score_as_they_do_alone(tiny_checkpoint: Path) 
 
 @pytest.mark.slow
 def test_a_short_training_learns_and_repeats(tmp_path: Path) -> None:
+    rounds = (OrderRound(2, 1e-3, 1, 1),)
     short = BaseRecipe(
-        vision_steps=4,
-        vision_batch=8,
-        single_steps=6,
-        language_steps=8,
-        language_schedule=8,
-        order_steps=2,
-        last_steps=2,
-        batch=4,
+        vision_steps=4, vision_batch=8, single_steps=6, language_steps=8, language_schedule=8, rounds=rounds, batch=4
     )
     train_base(tmp_path / "a", short)
     train_base(tmp_path / "b", short)
