@@ -14,7 +14,7 @@ from vtalign.preference.schema import read_pairs
 from vtalign.video.isolated import DecodeLimits, DecodeWorkers
 from vtalign_data.synth.render import write_mp4
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SIZE, FRAMES, FPS = (96, 64), 20, 8
 

@@ -13,7 +13,7 @@ from vtalign_eval.captions import caption_check
 from vtalign_eval.config import EvalConfig
 from vtalign_eval.run import run_eval
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 # 480 training videos ask for 360 held-out families: 1,152 order questions.
 VIDEOS, SEED = 480, 20260
