@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +65,20 @@ def _gain(seeds: Sequence[Seed], arm: str, other: str, out: Path) -> dict[str, A
 
 
 def _print(console: Console, summary: dict[str, Any], out: Path) -> None:
+    headline = {"temporal": "temporal", "strict": "temporal_strict", "static": "static"}
+    _print_arms(
+        console,
+        "Accuracy on held-out videos, %",
+        {name: [row[key] for key in headline.values()] for name, row in summary["arms"].items()},
+        headline,
+    )
     aspects = next(iter(summary["arms"].values()))["aspects"]
-    arms = Table(title="Accuracy on held-out videos, %", title_justify="left")
-    arms.add_column("arm", no_wrap=True)
-    for name in ("temporal", "strict", "static", *(aspect.replace("_", " ") for aspect in aspects)):
-        arms.add_column(name, justify="right")
-    for name, row in summary["arms"].items():
-        values = [row["temporal"], row["temporal_strict"], row["static"], *row["aspects"].values()]
-        arms.add_row(name, *(f"{100 * value:.1f}" for value in values))
-    console.print(arms)
+    _print_arms(
+        console,
+        "The same by temporal aspect, %",
+        {name: list(row["aspects"].values()) for name, row in summary["arms"].items()},
+        aspects,
+    )
     for name, row in summary["gain"].items():
         spans = [f"[{100 * low:+.1f}, {100 * high:+.1f}]" for low, high in (row["ci95"], row["static_ci95"])]
         temporal = f"temporal {100 * row['temporal']:+.1f} points {spans[0]}, p {row['p_value']:.4f}"
@@ -81,3 +86,13 @@ def _print(console: Console, summary: dict[str, Any], out: Path) -> None:
             f"{name}: {temporal}; static {100 * row['static']:+.1f} {spans[1]}", markup=False, highlight=False, soft_wrap=True
         )
     console.print(f"{summary['seconds']:.0f} s. The evidence: {out / 'report.html'} and {out / 'summary.json'}", soft_wrap=True)
+
+
+def _print_arms(console: Console, title: str, rows: dict[str, list[float]], columns: Iterable[str]) -> None:
+    table = Table(title=title, title_justify="left")
+    table.add_column("arm", no_wrap=True)
+    for name in columns:
+        table.add_column(name.replace("_change", "").replace("_", " "), justify="right")
+    for name, values in rows.items():
+        table.add_row(name, *(f"{100 * value:.1f}" for value in values))
+    console.print(table)
