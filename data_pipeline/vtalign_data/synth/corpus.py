@@ -30,12 +30,10 @@ from vtalign_data.synth.world import (
     CLIP_SECONDS,
     FPS,
     Event,
-    at_other_speed,
+    altered,
     caption,
     random_story,
-    reversed_in_time,
     told_story,
-    with_other_action,
 )
 
 MAX_CLIPS = 4
@@ -145,7 +143,7 @@ def _asked_split(
         family, aspect = f"{prefix}{index:05d}", targets[index % len(targets)]
         clips = 1 if index % _SINGLE_EVERY == 0 else rng.randint(2, MAX_CLIPS)
         story, which = _story_with(aspect, clips, rng)
-        sibling = [*story[:which], _altered(story[which], aspect, rng), *story[which + 1 :]]
+        sibling = [*story[:which], altered(story[which], aspect, rng), *story[which + 1 :]]
         base, changed = (Video(f"{family}-{tag}", family, tuple(told)) for tag, told in (("a", story), ("b", sibling)))
         members = [base, changed]
         asker = Asker(templates, rng)
@@ -173,12 +171,6 @@ def _story_with(aspect: str, clips: int, rng: random.Random) -> tuple[list[Event
         which = rng.randrange(clips)
         if story[which].kind in kinds:
             return story, which
-
-
-def _altered(event: Event, aspect: str, rng: random.Random) -> Event:
-    if aspect == "speed":
-        return at_other_speed(event)
-    return with_other_action(event, rng) if aspect == "action" else reversed_in_time(event)
 
 
 def _pair_about(asker: Asker, aspect: str, event: Event, other: Event, *, direct: bool) -> tuple[Question, Question]:

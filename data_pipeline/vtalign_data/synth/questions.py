@@ -9,10 +9,8 @@ from vtalign_data.synth.world import (
     COLOURS,
     SHAPES,
     Event,
-    at_other_speed,
+    altered,
     random_event,
-    reversed_in_time,
-    with_other_action,
 )
 
 CAPTION_PROMPTS = ("describe the video .", "what happens in the video ?", "tell me what happens .")
@@ -91,12 +89,12 @@ class Asker:
     def temporal(self, event: Event) -> Question:
         """What only time tells of one clip, asked directly."""
         aspect = self._aspect_of(event)
-        return self.contrast(aspect, event, self._other_event(aspect, event))
+        return self.contrast(aspect, event, altered(event, aspect, self.rng))
 
     def match(self, event: Event) -> Question:
         """Which of two clip captions is right; they differ in one temporal word."""
         aspect = self._aspect_of(event)
-        return self.matching(aspect, event, self._other_event(aspect, event))
+        return self.matching(aspect, event, altered(event, aspect, self.rng))
 
     def contrast(self, aspect: str, event: Event, other: Event) -> Question:
         """The direct question that tells `event` from `other`, which differs from it in `aspect` alone."""
@@ -116,11 +114,6 @@ class Asker:
         if event.kind == "move" and self.rng.random() < 0.5:
             return "speed"
         return ASPECT_OF_KIND[event.kind]
-
-    def _other_event(self, aspect: str, event: Event) -> Event:
-        if aspect == "speed":
-            return at_other_speed(event)
-        return with_other_action(event, self.rng) if aspect == "action" else reversed_in_time(event)
 
     def thing(self, told: Sequence[Event]) -> Question:
         """Which of two objects is there, named alone or with what it does. The other one's shape is not in the video at all.

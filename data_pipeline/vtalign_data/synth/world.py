@@ -108,6 +108,13 @@ def with_other_action(event: Event, rng: random.Random) -> Event:
     return replace(event, how=rng.choice([action for action in ACTIONS if action != event.how]))
 
 
+def altered(event: Event, aspect: str, rng: random.Random) -> Event:
+    """The event with one temporal aspect different, all else the same: what a conflicting sibling shows."""
+    if aspect == "speed":
+        return at_other_speed(event)
+    return with_other_action(event, rng) if aspect == "action" else reversed_in_time(event)
+
+
 def unreliable(event: Event, rng: random.Random) -> Event:
     """The event as told by somebody who saw what was there but not when: every temporal word is a coin flip."""
     if event.kind == "action":

@@ -108,7 +108,7 @@ def _curves(arm: Arm, folder: Path) -> Curves:
 
 
 def _cards(seed: Seed) -> list[PairCard]:
-    """One video-level pair of each perturbation, and one question."""
+    """The first pairs, one of each perturbation (video-level responses) and one of each kind of question."""
     pairs = read_pairs(seed.pairs / "pairs")
     chosen: dict[str, PreferencePair] = {}
     for pair in sorted(pairs, key=lambda pair: (len(pair.view), pair.pair_id)):
