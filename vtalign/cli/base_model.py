@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +20,13 @@ from tqdm import tqdm
 from transformers import Qwen3VLForConditionalGeneration, Qwen3VLProcessor, set_seed
 
 from vtalign.cli.base_text import CLIP_COUNTS, CLIP_WEIGHTS, ORDER_CLIP_WEIGHTS, BaseExample, example_for, sentences
-from vtalign.models.tiny import MERGE, PATCH, SIDE, TEMPORAL_PATCH, build_tiny, save_tiny
+from vtalign.losses import sft_loss, token_mean
+from vtalign.models.prompt import Prompt
+from vtalign.models.requests import Row
+from vtalign.models.rows import branch_logps, build_batch
+from vtalign.models.tiny import MERGE, PATCH, POLICY, SIDE, TEMPORAL_PATCH, build_tiny, save_tiny
+from vtalign.models.video_lm import model_parts
+from vtalign.video.view import Slot, VideoView
 from vtalign_data.synth.render import FRAMES_PER_CLIP, draw_frame, state_at
 from vtalign_data.synth.world import COLOURS, FPS, SHAPES, Event
 
@@ -142,105 +147,41 @@ def _read(
     seed: int,
 ) -> None:
     """Next-token training on what `examples` draws for every step; the texts about one video share its tokens in one row."""
-    encoder = RowEncoder(model, processor)
+    parts = model_parts(model.config, processor, POLICY, "tiny base")
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01, betas=(0.9, 0.98))
     rng = random.Random(seed)
     smoothed = math.nan
     bar = tqdm(range(steps), desc=title, unit="step", mininterval=0.5)
     for step in bar:
         _set_lr(optimizer, lr, step, schedule)
-        batch, keep, labels, weights = encoder.encode(examples(step, rng), rng)
-        logits = model(**batch, logits_to_keep=keep, use_cache=False).logits
-        nll = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-        loss = (nll * weights.flatten()).sum() / weights.sum()
+        drawn = _Drawn(examples(step, rng), rng)
+        logps, mask = branch_logps(model, build_batch(parts, drawn.rows, drawn))
+        loss = token_mean(sft_loss(logps, mask), mask.sum())
         _step(loss, optimizer, list(model.parameters()))
         smoothed = loss.item() if math.isnan(smoothed) else 0.98 * smoothed + 0.02 * loss.item()
         if step % 10 == 0:
             bar.set_postfix(loss=f"{smoothed:.4f}")
 
 
-class RowEncoder:
-    """Rows `[video | text_0 answer_0 | text_1 answer_1 ..]`: every text sees the video and itself only (design: the one idea)."""
+class _Drawn:
+    """The rows of one step, and the frames that they show, rendered instead of read."""
 
-    def __init__(self, model: Qwen3VLForConditionalGeneration, processor: Qwen3VLProcessor) -> None:
-        self.model, self.processor, self.tokenizer = model, processor, processor.tokenizer
-        self._prefixes: dict[int, tuple[list[int], Tensor]] = {}
-        self._tokens: dict[str, list[int]] = {}
+    def __init__(self, examples: list[BaseExample], rng: random.Random) -> None:
+        self._rng = rng
+        self._example: dict[VideoView, BaseExample] = {}
+        self.rows: list[Row] = []
+        for number, example in enumerate(examples):
+            view = _view_of(example, f"story-{number}")
+            self._example[view] = example
+            self.rows += [Row(Prompt((view, question)), (answer,)) for question, answer in example.texts]
 
-    def prefix(self, slots: int) -> tuple[list[int], Tensor]:
-        """Token ids up to the end of the video, and their positions (3, P); depends on the number of slots alone."""
-        if slots not in self._prefixes:
-            message: Any = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": ""}]}]
-            text = self.processor.apply_chat_template(message, tokenize=False)
-            inputs = self.processor(
-                text=[text],
-                videos=[np.zeros((slots, SIDE, SIDE, 3), np.uint8)],
-                video_metadata=[{"total_num_frames": slots, "fps": 2.0, "frames_indices": list(range(slots))}],
-                return_tensors="pt",
-            )
-            ids = inputs["input_ids"][0].tolist()
-            end = len(ids) - ids[::-1].index(self.tokenizer.convert_tokens_to_ids("<|vision_end|>"))
-            types = inputs["mm_token_type_ids"][:, :end]
-            positions, _ = self.model.model.get_rope_index(
-                torch.tensor([ids[:end]]), video_grid_thw=inputs["video_grid_thw"], mm_token_type_ids=types
-            )
-            self._prefixes[slots] = ids[:end], positions[:, 0]
-        return self._prefixes[slots]
+    def frames(self, view: VideoView) -> np.ndarray:
+        return render_slots(self._example[view], self._rng)
 
-    def tokens(self, text: str) -> list[int]:
-        if text not in self._tokens:
-            if len(self._tokens) > 200_000:
-                self._tokens.clear()
-            self._tokens[text] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return self._tokens[text]
 
-    def encode(self, examples: list[BaseExample], rng: random.Random) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
-        """Model inputs, indices of the predicting positions (B, N), their labels (B, N) and loss weights (B, N)."""
-        end_turn, reply = self.tokens("<|im_end|>\n"), self.tokens("<|im_start|>assistant\n")
-        rows = []
-        for example in examples:
-            ids, positions = self.prefix(len(example.slots))
-            row, where, branch_of = list(ids), [positions], [0] * len(ids)
-            sources: list[int] = []
-            targets: list[int] = []
-            for number, (question, answer) in enumerate(example.texts, 1):
-                prompt = self.tokens(question) + end_turn + reply
-                response = [*self.tokens(answer), end_turn[0]]
-                first = len(row) + len(prompt) - 1
-                sources += range(first, first + len(response))
-                targets += response
-                branch = prompt + response[:-1]
-                start = int(positions[0, -1]) + 1
-                where.append(torch.arange(start, start + len(branch)).expand(3, -1))
-                row += branch
-                branch_of += [number] * len(branch)
-            rows.append((row, torch.cat(where, 1), branch_of, sources, targets))
-        length, kept = max(len(r[0]) for r in rows), max(len(r[3]) for r in rows)
-        size = len(rows)
-        ids_BL = torch.full((size, length), self.tokenizer.pad_token_id)
-        positions_3BL = torch.zeros(3, size, length, dtype=torch.long)
-        branch_BL = torch.full((size, length), -1)
-        keep_BN, labels_BN = torch.zeros(size, kept, dtype=torch.long), torch.zeros(size, kept, dtype=torch.long)
-        weights_BN = torch.zeros(size, kept)
-        for index, (row, where_3L, branch_of, sources, targets) in enumerate(rows):
-            ids_BL[index, : len(row)] = torch.tensor(row)
-            positions_3BL[:, index, : len(row)] = where_3L
-            branch_BL[index, : len(row)] = torch.tensor(branch_of)
-            keep_BN[index, : len(sources)] = torch.tensor(sources)
-            labels_BN[index, : len(targets)] = torch.tensor(targets)
-            weights_BN[index, : len(targets)] = 1.0
-        pixels, grids = patchify([render_slots(example, rng) for example in examples])
-        query, key = branch_BL[:, :, None], branch_BL[:, None, :]
-        mask = torch.ones(length, length, dtype=torch.bool).tril() & ((key == 0) | (query == key))
-        batch = {
-            "input_ids": ids_BL,
-            "attention_mask": mask[:, None],
-            "position_ids": positions_3BL,
-            "pixel_values_videos": pixels,
-            "video_grid_thw": grids,
-            "mm_token_type_ids": (ids_BL == self.model.config.video_token_id).long() * 2,
-        }
-        return batch, keep_BN, labels_BN, weights_BN
+def _view_of(example: BaseExample, name: str) -> VideoView:
+    slots = enumerate(example.slots)
+    return VideoView(tuple(Slot(name, clip * FRAMES_PER_CLIP + frame, i / POLICY.fps) for i, (clip, frame) in slots), POLICY.fps)
 
 
 def render_slots(example: BaseExample, rng: random.Random) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Training of the tiny base: its inputs are those of the processor, its shared rows equal separate ones, and it learns."""
+"""Training of the tiny base: its inputs are those of the processor and it learns."""
 
 import random
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from vtalign.cli.base_model import BaseRecipe, OrderRound, RowEncoder, patchify, render_slots, train_base
-from vtalign.cli.base_text import BaseExample, example_for
+from vtalign.cli.base_model import BaseRecipe, OrderRound, patchify, render_slots, train_base
+from vtalign.cli.base_text import example_for
 
 
 def test_patches_are_those_of_the_processor(tiny_checkpoint: Path) -> None:
@@ -18,21 +18,6 @@ def test_patches_are_those_of_the_processor(tiny_checkpoint: Path) -> None:
     expected = processor.video_processor(videos=videos, return_tensors="pt")
     assert torch.equal(grids, expected["video_grid_thw"])
     torch.testing.assert_close(pixels, expected["pixel_values_videos"], atol=1e-6, rtol=0)
-
-
-def test_texts_that_share_a_video_score_as_they_do_alone(tiny_checkpoint: Path) -> None:
-    model = AutoModelForImageTextToText.from_pretrained(tiny_checkpoint).eval()
-    encoder = RowEncoder(model, AutoProcessor.from_pretrained(tiny_checkpoint))
-    example = example_for(random.Random(5), clips=3)
-
-    def logps(*examples: BaseExample) -> torch.Tensor:
-        batch, keep, labels, weights = encoder.encode(list(examples), random.Random(0))
-        with torch.no_grad():
-            logits = model(**batch, logits_to_keep=keep, use_cache=False).logits
-        return logits.log_softmax(-1).gather(-1, labels[..., None])[..., 0][weights.bool()]
-
-    alone = [logps(BaseExample(example.story, example.slots, (text,))) for text in example.texts]
-    torch.testing.assert_close(logps(example), torch.cat(alone), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.slow
