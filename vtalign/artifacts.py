@@ -56,13 +56,18 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(handle, 1):
             if not line.endswith(b"\n"):
                 return
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise InputError(f"{path}:{number}: not valid JSON: {error}") from None
-            if not isinstance(row, dict):
-                raise InputError(f"{path}:{number}: expected a JSON object, got {type(row).__name__}")
-            yield row
+            yield parse_line(path, number, line)
+
+
+def parse_line(path: Path, number: int, line: str | bytes) -> dict[str, Any]:
+    """The object on one line of a JSONL file. Raises InputError `path:number: reason`."""
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{path}:{number}: not valid JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise InputError(f"{path}:{number}: expected a JSON object, got {type(row).__name__}")
+    return row
 
 
 def claim_run_folder(folder: Path, settings: dict[str, Any], command: str) -> bool:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from vtalign.ids import seed_from
 
 FOLDS = 5
-_NEWTON_STEPS = 25
 _RIDGE = 1.0
 
 
@@ -112,17 +113,15 @@ def _features(pair: PairLength) -> list[float]:
 
 
 def _fit(features_NF: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights that maximise sum log sigmoid(w . f) - ridge / 2 |w|^2, by Newton's method."""
-    weights = np.zeros(features_NF.shape[1])
-    for _ in range(_NEWTON_STEPS):
-        chance = 1 / (1 + np.exp(-np.clip(features_NF @ weights, -30, 30)))
-        gradient = features_NF.T @ (1 - chance) - _RIDGE * weights
-        curvature = (features_NF * (chance * (1 - chance))[:, None]).T @ features_NF + _RIDGE * np.eye(len(weights))
-        step = np.linalg.solve(curvature, gradient)
-        weights += step
-        if np.abs(step).max() < 1e-8:
-            break
-    return weights
+    """Weights that minimise the logistic loss -sum log sigmoid(w . f) + ridge / 2 |w|^2."""
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        margins = features_NF @ weights
+        gradient = _RIDGE * weights - features_NF.T @ expit(-margins)
+        return float(np.logaddexp(0, -margins).sum() + _RIDGE / 2 * weights @ weights), gradient
+
+    fitted: NDArray[np.float64] = minimize(loss, np.zeros(features_NF.shape[1]), jac=True, tol=1e-7).x
+    return fitted
 
 
 def _bucket_accuracy(lengths: Sequence[PairLength], folds: NDArray[np.int64]) -> float:

@@ -1,12 +1,12 @@
 """`Item`: one question of a benchmark about one video, and the checks that hold for the items of any benchmark."""
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from vtalign.artifacts import parse_line
 from vtalign.errors import InputError
 
 
@@ -37,15 +37,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
     for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{path}:{number}: not valid JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise InputError(f"{path}:{number}: expected a JSON object, got {type(row).__name__}")
-        yield number, row
+        if line.strip():
+            yield number, parse_line(path, number, line)
 
 
 def is_confined(video: str) -> bool:

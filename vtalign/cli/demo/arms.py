@@ -12,14 +12,11 @@ from vtalign.training.config import TrainConfig
 
 @dataclass(frozen=True)
 class Arm:
-    """A name and its recipe; the base has none."""
+    """A name and its recipe; the base has none. `needs_pairs`: the recipe reads the preference pairs, or rows made of them."""
 
     name: str
     recipe: TrainConfig | None
-
-    @property
-    def needs_pairs(self) -> bool:
-        return self.recipe is not None and any(stage.name in ("dpo", "chosen") for stage in self.recipe.stages)
+    needs_pairs: bool
 
     @property
     def steps(self) -> int:
@@ -62,7 +59,12 @@ def build_arms(config: DemoConfig, sources: Sources, names: tuple[str, ...]) -> 
         RANDOM_LABELS: [{**dpo, "labels": "random"}, sft],
         HARD_FIRST: [{**dpo, "curriculum": {**curriculum, "order": "hard_to_easy"}}, sft],
     }
-    return [Arm(name, _recipe(stages[name], sources, name) if name in stages else None) for name in names]
+    built = []
+    for name in names:
+        own = stages.get(name)
+        needs_pairs = any(stage["data"] != sft["data"] for stage in own or ())
+        built.append(Arm(name, _recipe(own, sources, name) if own else None, needs_pairs))
+    return built
 
 
 def _on_chosen(dpo: Mapping[str, Any], rows: Path) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """The whole demo, small: its outputs are there and well-formed, and running it again repeats nothing."""
 
 import json
+import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from vtalign.cli.demo.config import DemoConfig
 from vtalign.cli.shipped import config_path
 from vtalign.config import load_config
 from vtalign.errors import InputError
+from vtalign.preference.schema import read_pairs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -59,6 +63,31 @@ def test_running_it_again_repeats_no_training_and_no_answer(config: DemoConfig, 
     again = json.loads((folder / "summary.json").read_text())
     assert {path: path.stat().st_mtime_ns for path in watched} == before
     assert {**again, "seconds": 0} == {**first, "seconds": 0}
+
+
+def test_kills_at_random_moments_change_nothing(config: DemoConfig, folder: Path, tmp_path: Path) -> None:
+    draw = random.Random(5)
+    moments = [round(draw.uniform(2, 9) * (1 + kill / 2), 1) for kill in range(7)]
+    argv = [sys.executable, "-m", "vtalign", "demo", "demo", *SMALL, "--out", str(tmp_path / "run")]
+    left_unfinished = 0
+    for seconds in moments:
+        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            assert process.wait(seconds) == 0
+        except subprocess.TimeoutExpired:
+            left_unfinished += 1
+            process.kill()
+            process.wait()
+    assert left_unfinished >= 5, f"killed after {moments} s: the demo was done before"
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    one, other = folder / "seed-0", tmp_path / "run" / "seed-0"
+    assert sorted(map(repr, read_pairs(one / "pairs" / "pairs"))) == sorted(map(repr, read_pairs(other / "pairs" / "pairs")))
+    weights = sorted(path.relative_to(one) for path in one.glob("arms/*/model/model.safetensors"))
+    assert len(weights) == len(QUICK_ARMS) - 1
+    for path in weights:
+        assert (one / path).read_bytes() == (other / path).read_bytes(), f"{path} differs; killed after {moments} s"
+    summaries = [json.loads((run.parent / "summary.json").read_text()) for run in (one, other)]
+    assert {**summaries[0], "seconds": 0} == {**summaries[1], "seconds": 0}
 
 
 def test_full_adds_arms_and_seeds_to_what_is_there(config: DemoConfig, folder: Path) -> None:
