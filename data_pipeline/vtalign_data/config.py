@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from vtalign.config import Config, validate_config
+from vtalign.models.positions import Positions
 from vtalign.video.limits import DecodeLimits
 from vtalign.video.perturbation_spec import PerturbationSpec
 from vtalign.video.sample import FramePolicy
@@ -208,9 +209,12 @@ class BuildConfig(Config):
     balance: BalanceConfig = BalanceConfig()
     batch_size: int = Field(32, ge=1, description="items per committed batch: at most this much is done again after a kill")
     model_batch_size: int = Field(32, ge=1, description="prompts per forward pass")
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"
     trust_remote_code: bool = False
+    positions: Positions = Field(
+        "trained", description="of text behind a video: `trained`, or the `library`'s own where it differs"
+    )
     workers: int = Field(2, ge=1, description="decoder processes; any number gives the same pairs")
     frame_cache: Path | None = Field(None, description="folder for decoded, resized frames: later stages do not decode again")
 

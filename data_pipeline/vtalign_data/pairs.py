@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vtalign.artifacts import write_parquet
-from vtalign.preference.pair import Scores
+from vtalign.preference.pair import Scores, TokenLogps
 from vtalign.preference.schema import PAIR_SCHEMA, pair_row
 from vtalign_data.candidate import candidate_pair
 from vtalign_data.stage import Row
@@ -35,7 +35,8 @@ def write_scored_pairs(folder: Path, candidates: Iterable[Row], scored: Mapping[
         score = scored.get(row["pair_id"])
         if score is None:
             continue
-        pair = replace(candidate_pair(row), scores=Scores(**score["scores"]), fingerprint=score["fingerprint"])
+        scores, token_logps = Scores(**score["scores"]), TokenLogps(**score["token_logps"])
+        pair = replace(candidate_pair(row), scores=scores, token_logps=token_logps, fingerprint=score["fingerprint"])
         rows.append(pair_row(pair))
         count += 1
         if len(rows) == _ROWS_PER_FILE:

@@ -32,10 +32,16 @@ class RunModel:
     def video_lm(self) -> VideoLM:
         """Raises InputError where the model cannot be loaded or is not the one that the run began with."""
         config = self._config
-        model = load_video_lm(config.model, dtype=config.dtype, device=config.device, trust_remote_code=config.trust_remote_code)
+        model = load_video_lm(
+            config.model,
+            dtype=config.dtype,
+            device=config.device,
+            trust_remote_code=config.trust_remote_code,
+            positions=config.positions,
+        )
         policy = config.frames.apply(model.policy)
         if policy != model.policy:
-            model = VideoLM(model.model, model.processor, policy, name=config.model)
+            model = VideoLM(model.model, model.processor, policy, positions=model.positions, name=config.model)
         recorded = self._recorded()
         if recorded is None:
             tokens = sorted(model.tokenizer.convert_ids_to_tokens(sorted(model.parts.template.special_ids)))

@@ -16,7 +16,7 @@ from vtalign_data.stage import BatchResult, Rejected, Row
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("pair_id", "group_id", "view_id", "fingerprint")),
-        ("scores", PAIR_SCHEMA.field("scores").type),
+        *((name, PAIR_SCHEMA.field(name).type) for name in ("scores", "token_logps")),
     ]
 )
 
@@ -34,12 +34,12 @@ def score_candidates(views: Sequence[Sequence[Row]], model: VideoLM, frames: Fra
         else:
             result.rejected.append(Rejected(pair.pair_id, "failed", error.reason, f"{pair.video}: {error.detail}"))
     for pair in score_pairs(model, readable, frames, batch_size=batch_size):
-        scores = pair.scores
-        assert scores is not None
+        scores, token_logps = pair.scores, pair.token_logps
+        assert scores is not None and token_logps is not None
         measured = [value for value in vars(scores).values() if value is not None]
         if not all(math.isfinite(value) for value in measured):
             result.rejected.append(Rejected(pair.pair_id, "failed", "score_not_finite", f"{pair.video}: {scores}"))
             continue
         row = {"pair_id": pair.pair_id, "group_id": pair.group_id, "view_id": pair.view_id, "fingerprint": pair.fingerprint}
-        result.rows.append({**row, "scores": vars(scores)})
+        result.rows.append({**row, "scores": vars(scores), "token_logps": vars(token_logps)})
     return result

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator
 
 from vtalign.config import Config
+from vtalign.models.positions import Positions
 from vtalign.video.limits import DecodeLimits
 from vtalign.video.sample import FramePolicy
 
@@ -26,9 +27,12 @@ class EvalConfig(Config):
     limit: int | None = Field(None, ge=1, description="only the first so many questions; conflict groups cut by it do not count")
     fail_under: float | None = Field(None, ge=0, le=1, description="exit code 3 where temporal accuracy is below this fraction")
     frames: dict[str, Any] = Field({}, description="what of the checkpoint's frame policy to change, such as `frames.fps=1`")
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, ..")
     trust_remote_code: bool = Field(False, description="run code that comes with the model")
+    positions: Positions = Field(
+        "trained", description="of text behind a video: `trained`, or the `library`'s own where it differs"
+    )
     decode_workers: int = Field(1, ge=1, description="processes that read videos")
     decode: DecodeLimits = DecodeLimits()
     reader: Literal["pyav", "opencv", "decord"] = "pyav"

@@ -77,11 +77,17 @@ def run_eval(config: EvalConfig, console: Console | None = None) -> dict[str, An
 
 def load_for_eval(config: EvalConfig) -> VideoLM:
     """The model under its own frame policy with what `config.frames` changes."""
-    lm = load_video_lm(config.model, dtype=config.dtype, device=config.device, trust_remote_code=config.trust_remote_code)
+    lm = load_video_lm(
+        config.model,
+        dtype=config.dtype,
+        device=config.device,
+        trust_remote_code=config.trust_remote_code,
+        positions=config.positions,
+    )
     if not config.frames:
         return lm
     policy = validate_config(FramePolicy, lm.policy.model_dump() | config.frames, "frames")
-    return VideoLM(lm.model, lm.processor, policy, name=config.model)
+    return VideoLM(lm.model, lm.processor, policy, positions=lm.positions, name=config.model)
 
 
 def _questions(

@@ -1,5 +1,6 @@
 import io
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +86,12 @@ def test_pairs_can_be_traced_and_trained_on(built: BuildSummary, stage_of: Calla
         spec = PerturbationSpec.model_validate(applied.parameters["spec"])
         again = perturb(pair.view, spec, segments=segments[pair.view_id], seed=applied.seed)
         assert again.view == pair.perturbed_view
-        assert pair.scores is not None and pair.scores.logp_chosen < 0 and pair.scores.logp_chosen_perturbed is not None
+        scores, tokens = pair.scores, pair.token_logps
+        assert scores is not None and scores.logp_chosen < 0 and scores.logp_chosen_perturbed is not None
+        assert scores.divergence is not None and 0 < scores.divergence < math.log(2)
+        assert scores.first_token_kl is not None and scores.first_token_kl >= 0 and scores.ches is not None
+        assert tokens is not None and sum(tokens.chosen) == pytest.approx(scores.logp_chosen, abs=1e-4)
+        assert sum(tokens.rejected) == pytest.approx(scores.logp_rejected, abs=1e-4)
         assert pair.source == ("self" if pair.kind == "response" else "text")
 
 

@@ -58,3 +58,4 @@ def test_frame_overrides_keep_the_rest_of_the_models_policy() -> None:
 def test_workers_and_places_do_not_decide_the_result() -> None:
     assert load("workers=1").result_settings() == load("workers=7", "frame_cache=/x").result_settings()
     assert load("seed=1").result_settings() != load("seed=2").result_settings()
+    assert load("positions=library").result_settings() != load().result_settings()

@@ -25,6 +25,8 @@ def test_defaults_and_overrides() -> None:
         ("batch_size=0", "batch_size: Input should be greater than or equal to 1"),
         ("fail_under=60", "fail_under: Input should be less than or equal to 1"),
         ("frames.fsp=1", "frames: unknown frame setting 'fsp' (known: fps"),
+        ("dtype=float16", "dtype: Input should be 'float32' or 'bfloat16'"),
+        ("positions=learned", "positions: Input should be 'trained' or 'library'"),
         ("frames.fps=0", "frames: fps 0: Input should be greater than 0"),
     ],
 )
@@ -39,3 +41,4 @@ def test_settings_leave_out_what_does_not_decide_the_result() -> None:
     faster = config.model_copy(update={"batch_size": 1, "decode_workers": 3, "device": "cpu", "fail_under": 0.5})
     assert faster.settings() == config.settings()
     assert config.model_copy(update={"seed": 1}).settings() != config.settings()
+    assert config.model_copy(update={"positions": "library"}).settings() != config.settings()

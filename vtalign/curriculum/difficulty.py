@@ -55,6 +55,21 @@ def difficulty_from_scores(
     return difficulties
 
 
+def difficulty_from_divergence(pair_ids: Sequence[str], divergences: Sequence[float | None]) -> list[float]:
+    """How little the reference model minds the perturbation: minus the divergence of its predictions, clean against perturbed.
+
+    A perturbation that plainly changes what the model expects makes an easy pair. Raises InputError, naming the pair, for a
+    divergence that is missing (a pair without a perturbed view, or not scored) or not a number.
+    """
+    _same_length(pair_ids, divergences=divergences)
+    difficulties = []
+    for pair_id, divergence in zip(pair_ids, divergences, strict=True):
+        if divergence is None or not math.isfinite(divergence):
+            raise InputError(f"pair {pair_id}: scores.divergence: should be a number, got {divergence}; score the pairs first")
+        difficulties.append(-divergence)
+    return difficulties
+
+
 def _score(pair_id: str, name: str, value: float | None) -> float:
     if value is None or math.isnan(value):
         raise InputError(f"pair {pair_id}: scores.{name}: missing; score the pairs before ordering them by score")

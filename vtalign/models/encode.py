@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from vtalign.errors import InputError
-from vtalign.models.families import TEXT, VIDEO, Family
+from vtalign.models.families import Family, Geometry
+from vtalign.models.positions import TEXT, VIDEO, Grid, PositionRule
 from vtalign.models.prompt import Prompt
 from vtalign.models.requests import FrameSource
 from vtalign.models.template import ChatTemplate
@@ -26,14 +27,15 @@ class LMParts:
 
     processor: Any
     family: Family
+    geometry: Geometry
+    position_rule: PositionRule
     policy: FramePolicy
     template: ChatTemplate
     video_token_id: int
-    merge: int
-    temporal_patch: int
-    frame_multiple: int
+    min_frames: int
     max_positions: int
     shares_rows: bool
+    tree_attention: bool
 
     @property
     def tokenizer(self) -> Any:
@@ -42,16 +44,21 @@ class LMParts:
 
 @dataclass(frozen=True)
 class EncodedVideo:
-    """One view as its processor returns it: float patches (patches, patch size), its grid, and its text with placeholders."""
+    """One view as its processor returns it: visual inputs of forward by name, and its text with placeholders.
 
-    pixels: torch.Tensor
-    grid: tuple[int, int, int]
+    `grid`: its visual tokens as the position rule sees them. `features`: how many the encoder makes of it (as many as there are
+    placeholders, but where the family drops some behind the encoder).
+    """
+
+    inputs: dict[str, torch.Tensor]
     text: str
+    grid: Grid
+    features: int
 
 
 @dataclass(frozen=True)
 class EncodedPrompt:
-    """Token ids (P,), modality of each token (P,), positions (3, P) and the views in order."""
+    """Token ids (P,), modality of each token (P,), positions (axes, P) and the views in order."""
 
     ids: NDArray[np.int64]
     types: NDArray[np.int64]
@@ -75,41 +82,19 @@ def encode_prompts(
     ids_of = (
         dict(zip(distinct, parts.tokenizer(distinct, add_special_tokens=False)["input_ids"], strict=True)) if distinct else {}
     )
-    known: dict[tuple[str, tuple[tuple[int, int, int], ...]], tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = {}
+    known: dict[tuple[str, tuple[Grid, ...]], tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = {}
     encoded = []
     for prompt, text in zip(prompts, texts, strict=True):
         grids = tuple(videos[view].grid for view in prompt.views)
         if (text, grids) not in known:
-            known[text, grids] = _positioned(parts, ids_of[text], grids)
+            known[text, grids] = _positioned(parts, [*parts.template.opening, *ids_of[text]], grids, prompt)
         encoded.append(EncodedPrompt(*known[text, grids], prompt.views))
     return encoded, videos
 
 
 def encode_videos(parts: LMParts, views: Sequence[VideoView], source: FrameSource) -> dict[VideoView, EncodedVideo]:
-    """Preprocess views with the model's video processor: no resize, no sampling, the slot clock as time."""
-    if not views:
-        return {}
-    frames, metadata = [], []
-    for view in views:
-        pixels, slots = _whole_patches(parts, view, source.frames(view))
-        frames.append(pixels)
-        # Slot indices, not source frames: else a shuffled view would tell its order by its timestamps. New lists every time,
-        # because processors change them in place.
-        metadata.append({"total_num_frames": len(slots), "fps": view.fps, "frames_indices": slots})
-    processed = parts.processor.video_processor(
-        videos=frames,
-        video_metadata=metadata,
-        do_resize=False,
-        do_sample_frames=False,
-        input_data_format="channels_last",
-        return_metadata=True,
-        return_tensors="pt",
-        **parts.family.video_options,
-    )
-    grids = [(int(t), int(h), int(w)) for t, h, w in processed[parts.family.grid].tolist()]
-    pixels = processed[parts.family.pixels].split([t * h * w for t, h, w in grids])
-    texts = [parts.processor.replace_video_token(processed, index) for index in range(len(views))]
-    return {view: EncodedVideo(p, g, t) for view, p, g, t in zip(views, pixels, grids, texts, strict=True)}
+    """Preprocess views with the model's video processor: no resize, no sampling, no crop, the slot clock as time."""
+    return {view: _encode_video(parts, view, source.frames(view)) for view in views}
 
 
 def encode_responses(parts: LMParts, responses: Sequence[str]) -> list[list[int]]:
@@ -117,7 +102,8 @@ def encode_responses(parts: LMParts, responses: Sequence[str]) -> list[list[int]
     distinct = list(dict.fromkeys(responses))
     if not distinct:
         return []
-    ids = parts.tokenizer(distinct, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    texts = [parts.template.lead + response for response in distinct]
+    ids = parts.tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
     ids_of = {}
     for text, response in zip(distinct, ids, strict=True):
         if special := parts.template.special_ids.intersection(response):
@@ -127,21 +113,83 @@ def encode_responses(parts: LMParts, responses: Sequence[str]) -> list[list[int]
     return [ids_of[response] for response in responses]
 
 
+def _encode_video(parts: LMParts, view: VideoView, frames: NDArray[np.uint8]) -> EncodedVideo:
+    family, geometry = parts.family, parts.geometry
+    pixels, slots = _whole_patches(parts, view, frames)
+    # Slot indices, not source frames: else a shuffled view would tell its order by its timestamps. Lists of its own, because
+    # processors change them in place. Views one by one, because many processors cannot stack different numbers of frames.
+    clock = {
+        "total_num_frames": len(slots),
+        "fps": view.fps,
+        "duration": len(view) / view.fps,
+        "frames_indices": slots,
+        "height": pixels.shape[1],
+        "width": pixels.shape[2],
+    }
+    processed = parts.processor.video_processor(
+        videos=[pixels],
+        video_metadata=[clock],
+        do_resize=False,
+        do_sample_frames=False,
+        input_data_format="channels_last",
+        return_metadata=True,
+        return_tensors="pt",
+        **family.video_options,
+    )
+    inputs = {name: processed[family.renamed.get(name, name)] for name in (*family.pixels, *family.beside)}
+    if family.drops_zero_frames and not inputs[family.pixels[0]].flatten(2).any(-1).all():
+        raise InputError(f"{_named(view)}: its processor makes only zeros of a frame, which this model takes for padding")
+    if family.flat_frames:
+        inputs = {name: tensor.flatten(0, 1) for name, tensor in inputs.items()}
+    grid = _grid(geometry, view, pixels)
+    text = parts.processor.replace_video_token(processed, 0)
+    features = grid.frames * grid.height * grid.width + geometry.tokens_per_view
+    kept = int(inputs["video_compression_mask"].sum()) if "video_compression_mask" in inputs else features
+    placeholders = text.count(parts.tokenizer.convert_ids_to_tokens(parts.video_token_id))
+    if placeholders != kept:
+        raise InputError(
+            f"{_named(view)}: the processor makes {placeholders} placeholders where the model makes {kept} visual tokens; "
+            "processor and config of this checkpoint do not fit each other"
+        )
+    return EncodedVideo(inputs, text, grid, features)
+
+
+def _grid(geometry: Geometry, view: VideoView, pixels: NDArray[np.uint8]) -> Grid:
+    frames, height, width = len(pixels) // geometry.temporal_patch, *pixels.shape[1:3]
+    if geometry.size is not None:
+        return Grid(frames, 1, geometry.tokens_per_frame)
+    step = 1.0
+    if geometry.positions_per_second is not None:
+        step = float(np.float32(geometry.temporal_patch / view.fps) * np.float32(geometry.positions_per_second))
+    return Grid(frames, height // geometry.multiple, width // geometry.multiple, step)
+
+
 def _whole_patches(parts: LMParts, view: VideoView, frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[int]]:
     """Frames and their slot indices on the view's clock, the last frame repeated to fill the last temporal patch."""
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or len(frames) != len(view) or len(view) == 0:
         raise InputError(
-            f"view {view.view_id}: frames must be uint8 ({len(view)}, H, W, 3) with at least one frame, "
+            f"{_named(view)}: frames must be uint8 ({len(view)}, H, W, 3) with at least one frame, "
             f"got {frames.dtype} {tuple(frames.shape)}"
         )
-    height, width = frames.shape[1:3]
-    if height % parts.frame_multiple or width % parts.frame_multiple:
+    if len(view) < parts.min_frames:
         raise InputError(
-            f"view {view.view_id}: frames of {width}x{height} pixels, this model needs multiples of {parts.frame_multiple}; "
-            f"set the frame policy's `multiple` to {parts.frame_multiple}"
+            f"{_named(view)}: {len(view)} frame(s), this model needs at least {parts.min_frames}; "
+            f"set the frame policy's `min_frames` to {parts.min_frames}"
+        )
+    height, width = frames.shape[1:3]
+    size, multiple = parts.geometry.size, parts.geometry.multiple
+    if size is not None and (height, width) != size:
+        raise InputError(
+            f"{_named(view)}: frames of {width}x{height} pixels, this model needs exactly {size[1]}x{size[0]}; "
+            f"set the frame policy's `size` to {list(size)}"
+        )
+    if height % multiple or width % multiple:
+        raise InputError(
+            f"{_named(view)}: frames of {width}x{height} pixels, this model needs multiples of {multiple}; "
+            f"set the frame policy's `multiple` to {multiple}"
         )
     slots = [round(slot.time * view.fps) for slot in view.slots]
-    missing = -len(frames) % parts.temporal_patch
+    missing = -len(frames) % parts.geometry.temporal_patch
     if missing:
         frames = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
         slots += slots[-1:] * missing
@@ -149,14 +197,19 @@ def _whole_patches(parts: LMParts, view: VideoView, frames: NDArray[np.uint8]) -
 
 
 def _positioned(
-    parts: LMParts, ids: list[int], grids: tuple[tuple[int, int, int], ...]
+    parts: LMParts, ids: list[int], grids: tuple[Grid, ...], prompt: Prompt
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     ids_P = np.asarray(ids, dtype=np.int64)
-    if len(ids_P) >= parts.max_positions:
-        raise InputError(
-            f"a prompt of {len(ids_P)} tokens does not fit the model's {parts.max_positions} positions; "
-            "lower the frame policy's `max_frames` or `max_pixels`"
-        )
     types_P = np.where(ids_P == parts.video_token_id, VIDEO, TEXT)
-    grids_V3 = np.asarray(grids, dtype=np.int64).reshape(-1, 3)
-    return ids_P, types_P, parts.family.positions(types_P, grids_V3, parts.merge)
+    if len(ids_P) >= parts.max_positions:
+        about = f" about {', '.join(map(_named, prompt.views))}" if prompt.views else f" ({prompt.text[:80]!r})"
+        raise InputError(
+            f"a prompt{about} of {len(ids_P)} tokens ({int((types_P == VIDEO).sum())} visual) does not fit the model's "
+            f"{parts.max_positions} positions; lower the frame policy's `max_frames` or `max_pixels`, or shorten the text"
+        )
+    return ids_P, types_P, parts.position_rule(types_P, grids)
+
+
+def _named(view: VideoView) -> str:
+    videos = ", ".join(dict.fromkeys(slot.video_id for slot in view.slots))
+    return f"view {view.view_id} (video {videos})" if videos else f"view {view.view_id}"

@@ -1,14 +1,16 @@
 """Vision features of a batch: each distinct view is encoded once wherever no gradient must flow through the encoder."""
 
-import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from vtalign.errors import InputError
 from vtalign.models.encode import EncodedVideo
-from vtalign.models.families import Family
+from vtalign.models.families import Family, under
 from vtalign.video.view import VideoView
 
 
@@ -16,25 +18,39 @@ from vtalign.video.view import VideoView
 class VisualInputs:
     """The distinct views of a batch and where they are shown.
 
-    `views` are the U distinct views, `pixels` float (patches of all of them, patch size), `grids` long (U, 3); `shown` long (S,):
-    which distinct view each placeholder run shows, in the order of the rows. `features`: encoder outputs of each view where they
-    are known already (see `feature_store`).
+    `views` are the U distinct views; `inputs` holds for every visual input of forward one tensor per distinct view; `sizes` says
+    how many features the encoder makes of each. `shown`: which distinct view each placeholder run shows, in the order of the
+    rows. `features`: encoder outputs of each view where they are known already (see `feature_store`).
     """
 
     family: Family
     views: tuple[VideoView, ...]
-    pixels: torch.Tensor
-    grids: torch.Tensor
-    shown: torch.Tensor
+    inputs: dict[str, tuple[torch.Tensor, ...]]
+    sizes: tuple[int, ...]
+    shown: tuple[int, ...]
     features: tuple[Any, ...] | None = None
 
     def to(self, device: torch.device | str) -> "VisualInputs":
-        return replace(self, pixels=self.pixels.to(device), grids=self.grids.to(device), shown=self.shown.to(device))
+        moved = {name: tuple(tensor.to(device) for tensor in tensors) for name, tensors in self.inputs.items()}
+        return replace(self, inputs=moved)
 
     @property
     def repeats(self) -> bool:
         """Whether some view is shown more than once."""
-        return len(self.shown) > len(self.grids)
+        return len(self.shown) > len(self.views)
+
+    @property
+    def alike(self) -> list[list[int]]:
+        """Distinct views in groups whose tensors can be joined: one group, but where a family stacks whole videos."""
+        groups: dict[tuple[int, ...], list[int]] = {}
+        along = self.family.joined_along
+        for index, frames in enumerate(self.inputs[self.family.pixels[0]]):
+            groups.setdefault((*frames.shape[:along], *frames.shape[along + 1 :]), []).append(index)
+        return list(groups.values())
+
+    def joined(self, names: Sequence[str], order: Sequence[int]) -> dict[str, torch.Tensor]:
+        """The inputs `names` of the distinct views `order` as forward takes them."""
+        return {name: torch.cat([self.inputs[name][index] for index in order], self.family.joined_along) for name in names}
 
 
 def visual_inputs(family: Family, videos: dict[VideoView, EncodedVideo], shown: list[VideoView]) -> VisualInputs | None:
@@ -45,9 +61,9 @@ def visual_inputs(family: Family, videos: dict[VideoView, EncodedVideo], shown: 
     return VisualInputs(
         family,
         tuple(distinct),
-        torch.cat([videos[view].pixels for view in distinct]),
-        torch.tensor([videos[view].grid for view in distinct]),
-        torch.tensor([distinct[view] for view in shown]),
+        {name: tuple(videos[view].inputs[name] for view in distinct) for name in (*family.pixels, *family.beside)},
+        tuple(videos[view].features for view in distinct),
+        tuple(distinct[view] for view in shown),
     )
 
 
@@ -56,23 +72,31 @@ def visual_kwargs(model: nn.Module, visual: VisualInputs | None) -> dict[str, An
 
     Views that are shown several times are encoded once when no gradient is needed (no_grad, or a frozen encoder) and no wrapper
     hooks the forward of submodules (FSDP, DeepSpeed stage 3); otherwise pixels are repeated and the plain forward encodes them.
+    Views that cannot be stacked are encoded apart, with their gradient where there is one. Raises InputError where a wrapper
+    forbids that.
     """
     if visual is None:
         return {}
     family = visual.family
-    if visual.features is not None:
-        known = joined(visual.features, visual.shown.tolist())
-        return {family.grid: visual.grids[visual.shown], "mm_encoder_outputs": {"video": known}}
-    if not visual.repeats:
-        return {family.pixels: visual.pixels, family.grid: visual.grids}
-    grids = visual.grids[visual.shown]
-    inner = transformers_model(model)
-    if inner is not None and not (torch.is_grad_enabled() and encoder_trains(inner, family)):
-        outputs = encoder_outputs(inner, family, visual.pixels, visual.grids)
-        once = joined(split(outputs, len(visual.views)), visual.shown.tolist())
-        return {family.grid: grids, "mm_encoder_outputs": {"video": once}}
-    patches = visual.pixels.split(visual.grids.prod(-1).tolist())
-    return {family.pixels: torch.cat([patches[index] for index in visual.shown.tolist()]), family.grid: grids}
+    features, groups = visual.features, visual.alike
+    if features is None:
+        inner = transformers_model(model)
+        trains = inner is not None and torch.is_grad_enabled() and encoder_trains(inner, family)
+        if len(groups) > 1 or (visual.repeats and not trains):
+            if inner is not None:
+                features = _encoded(inner, visual, groups, trains)
+            elif len(groups) > 1:
+                shapes = sorted({tuple(frames.shape) for frames in visual.inputs[family.pixels[0]]})
+                raise InputError(
+                    f"a batch of views of different shapes {shapes} needs the encoder by itself, which this sharded model does not "
+                    "allow; set the frame policy's `count`"
+                )
+    if features is None:
+        return visual.joined((*family.pixels, *family.beside), visual.shown)
+    return {
+        **visual.joined(family.beside, visual.shown),
+        "mm_encoder_outputs": {family.modality: joined(features, visual.shown)},
+    }
 
 
 def transformers_model(model: nn.Module) -> Any | None:
@@ -82,36 +106,58 @@ def transformers_model(model: nn.Module) -> Any | None:
         inner = inner.get_base_model()
     sharded = any(type(module).__name__.startswith(("FSDP", "FullyShardedDataParallel")) for module in (model, inner))
     zero3 = any(hasattr(parameter, "ds_id") for parameter in inner.parameters())
-    return inner if hasattr(inner, "get_video_features") and not sharded and not zero3 else None
+    return inner if hasattr(inner, "get_image_features") and not sharded and not zero3 else None
 
 
 def encoder_trains(inner: Any, family: Family) -> bool:
-    return any(parameter.requires_grad for parameter in inner.get_submodule(family.encoder).parameters())
+    """Whether anything between pixels and features has a gradient."""
+    roots = (family.encoder, *family.projectors)
+    return any(parameter.requires_grad for name, parameter in inner.named_parameters() if under(name, roots))
 
 
-def split(outputs: Any, count: int) -> tuple[Any, ...]:
-    """Encoder outputs of `count` videos as one for each."""
-    alone = []
-    for index in range(count):
-        one = copy.copy(outputs)
-        one.last_hidden_state = None
-        one.pooler_output = (outputs.pooler_output[index],)
-        if getattr(outputs, "deepstack_features", None) is not None:
-            one.deepstack_features = [(layer[index],) for layer in outputs.deepstack_features]
-        alone.append(one)
-    return tuple(alone)
+def encoder_outputs(inner: Any, visual: VisualInputs, indices: Sequence[int]) -> list[Any]:
+    """Encoder outputs of the distinct views `indices` (alike in shape), one for each."""
+    family = visual.family
+    features = getattr(inner, f"get_{family.modality}_features")
+    outputs = features(**visual.joined(family.pixels, indices), return_dict=True)
+    sizes = [visual.sizes[index] for index in indices]
+    pooled = _flat(outputs.pooler_output).split(sizes)
+    layers = [_flat(layer).split(sizes) for layer in getattr(outputs, "deepstack_features", None) or ()]
+    return [_like(outputs, [pooled[at]], [[layer[at]] for layer in layers]) for at in range(len(sizes))]
 
 
-def joined(features: tuple[Any, ...], order: list[int]) -> Any:
-    """Encoder outputs of single videos as one, in `order`."""
-    outputs = copy.copy(features[order[0]])
-    outputs.pooler_output = tuple(features[index].pooler_output[0] for index in order)
-    if getattr(outputs, "deepstack_features", None) is not None:
-        layers = range(len(outputs.deepstack_features))
-        outputs.deepstack_features = [tuple(features[index].deepstack_features[layer][0] for index in order) for layer in layers]
-    return outputs
+def joined(features: Sequence[Any], order: Sequence[int]) -> Any:
+    """Encoder outputs of single views as one, in `order`."""
+    chosen = [features[index] for index in order]
+    depth = len(getattr(chosen[0], "deepstack_features", None) or ())
+    layers = [[_flat(one.deepstack_features[layer]) for one in chosen] for layer in range(depth)]
+    return _like(chosen[0], [_flat(one.pooler_output) for one in chosen], layers)
 
 
-@torch.no_grad()
-def encoder_outputs(inner: Any, family: Family, pixels: torch.Tensor, grids: torch.Tensor) -> Any:
-    return inner.get_video_features(**{family.pixels: pixels, family.grid: grids}, return_dict=True)
+def feature_tensors(outputs: Any) -> list[torch.Tensor]:
+    """What encoder outputs hold: features (n, D), and where the family has them those of inner layers."""
+    return [_flat(layer) for layer in (outputs.pooler_output, *(getattr(outputs, "deepstack_features", None) or ()))]
+
+
+def _encoded(inner: Any, visual: VisualInputs, groups: list[list[int]], trains: bool) -> tuple[Any, ...]:
+    made: dict[int, Any] = {}
+    with torch.set_grad_enabled(trains):
+        for group in groups:
+            made.update(zip(group, encoder_outputs(inner, visual, group), strict=True))
+    return tuple(made[index] for index in range(len(visual.views)))
+
+
+def _flat(features: Any) -> torch.Tensor:
+    """(n, D) whether given as one tensor (.., D) or as one (n_i, D) per video."""
+    if isinstance(features, torch.Tensor):
+        return features.reshape(-1, features.shape[-1])
+    return torch.cat(tuple(features))
+
+
+def _like(outputs: Any, pooled: list[torch.Tensor], layers: list[list[torch.Tensor]]) -> Any:
+    """Outputs of the same form as `outputs`, without its hidden states."""
+    whole = isinstance(outputs.pooler_output, torch.Tensor)
+    pooler_output: Any = torch.cat(pooled)[None] if whole else tuple(pooled)
+    if not layers:
+        return BaseModelOutputWithPooling(pooler_output=pooler_output)
+    return type(outputs)(pooler_output=pooler_output, deepstack_features=[tuple(layer) for layer in layers])

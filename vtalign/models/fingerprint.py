@@ -1,4 +1,4 @@
-"""One hash for all that decides a model's numbers: weights, processor, chat template, frame policy."""
+"""One hash for all that decides a model's numbers: weights, processor, chat template, frame policy, positions."""
 
 import hashlib
 import json
@@ -9,19 +9,20 @@ from typing import Any
 import torch
 
 from vtalign.ids import stable_id
+from vtalign.models.positions import Positions
 from vtalign.video.sample import FramePolicy
 
 # where a processor was loaded from, by which release, and how it was last asked to pad
 _TRACES = {"is_local", "local_files_only", "name_or_path", "transformers_version", "padding", "truncation"}
 
 
-def fingerprint(model: torch.nn.Module, processor: Any, policy: FramePolicy) -> str:
-    """Stable id of weights (names, dtypes, shapes, bytes), processor files and policy.
+def fingerprint(model: torch.nn.Module, processor: Any, policy: FramePolicy, positions: Positions) -> str:
+    """Stable id of weights (names, dtypes, shapes, bytes), processor files, policy and position rule.
 
     Hashes tensors and not weight files, so that sharding, a re-save or a trip through memory does not change it; the same weights
     in another dtype are another model, because their scores differ.
     """
-    return stable_id("model", weights_hash(model), _processor_hash(processor), policy.model_dump(mode="json"))
+    return stable_id("model", weights_hash(model), _processor_hash(processor), policy.model_dump(mode="json"), positions)
 
 
 def weights_hash(model: torch.nn.Module) -> str:

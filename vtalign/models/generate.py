@@ -15,6 +15,7 @@ from transformers import DynamicCache
 
 from vtalign.models.encode import LMParts, encode_prompts
 from vtalign.models.features import visual_inputs, visual_kwargs
+from vtalign.models.forward import kept_logits, position_input, text_inputs
 from vtalign.models.layout import lay_out
 from vtalign.models.requests import FrameSource, Generation, Request
 
@@ -23,9 +24,15 @@ _COMPACT_AT = 0.75  # finished rows leave the batch when this share or less is s
 
 @torch.no_grad()
 def generate_batch(model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource) -> list[Generation]:
-    """Responses to `requests`, in order, as one batch. Raises InputError and VideoError as `encode_prompts` does."""
+    """Responses to `requests`, in order, as one batch. Raises InputError and VideoError as `encode_prompts` does.
+
+    Where the text model has anything but full attention they are written one by one, on masks and caches of its own.
+    """
     stops = _stop_ids(model, parts)
-    written = _write(model, parts, requests, source, stops)
+    if parts.shares_rows:
+        written = _write(model, parts, requests, source, stops)
+    else:
+        written = [ids for request in requests for ids in _write(model, parts, [request], source, stops)]
     return [_finished(parts, ids, stops) for ids in written]
 
 
@@ -39,7 +46,7 @@ def _stop_ids(model: Any, parts: LMParts) -> list[int]:
 def _write(model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource, stops: list[int]) -> list[list[int]]:
     device = model.device
     most = max(request.max_new_tokens for request in requests)
-    logits, cache, real_BP, next_position_B = _read(model, parts, requests, source)
+    logits, cache, real_BP, next_position_B, axes = _read(model, parts, requests, source)
     B, P = real_BP.shape
     keys_BL = torch.cat([real_BP, torch.ones(B, most, dtype=torch.bool, device=device)], dim=1)
     limit_B = torch.tensor([request.max_new_tokens for request in requests], device=device)
@@ -66,42 +73,50 @@ def _write(model: Any, parts: LMParts, requests: Sequence[Request], source: Fram
             owners = [owners[index] for index in chosen.tolist()]
         logits = model(
             input_ids=token_B[:, None],
-            attention_mask=keys_BL[:, None, None, : P + step + 1],
-            position_ids=(next_position_B + step).expand(3, -1)[:, :, None],
+            attention_mask=keys_BL[:, None, None, : P + step + 1] if parts.shares_rows else None,
+            position_ids=position_input((next_position_B + step).expand(axes, -1)[:, :, None]),
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=1,
         ).logits[:, -1]
     return tokens
 
 
 def _read(
     model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource
-) -> tuple[torch.Tensor, DynamicCache, torch.Tensor, torch.Tensor]:
-    """Prefill: first logits (B, V), a cache of left-padded prompts, which of its keys are real (B, P), next positions (B,).
+) -> tuple[torch.Tensor, DynamicCache, torch.Tensor, torch.Tensor, int]:
+    """Prefill: first logits (B, V), a cache of left-padded prompts, which of its keys are real (B, P), next positions (B,) and
+    how many axes a position has.
 
     Requests about the same views are read as one shared row; each then gets its own copy of the keys on its path.
     """
     device = model.device
     prompts, videos = encode_prompts(parts, [request.prompt for request in requests], source)
-    layout = lay_out([(prompt, []) for prompt in prompts], parts.max_positions, share=parts.shares_rows)
+    layout = lay_out(
+        [(prompt, []) for prompt in prompts], parts.max_positions, share=parts.shares_rows, dense=not parts.tree_attention
+    )
     visual = visual_inputs(parts.family, videos, layout.shown)
     rows, ends = np.array([place.row for place in layout.places]), np.array([place.prompt[-1] for place in layout.places])
     keep = np.zeros(layout.ids.shape, dtype=bool)
     keep[rows, ends] = True
     number = keep.cumsum().reshape(keep.shape) - 1
     read = DynamicCache(config=model.config.get_text_config())
-    logits_KV = model(
-        input_ids=torch.from_numpy(layout.ids).to(device),
-        attention_mask=torch.from_numpy(layout.mask[:, None]).to(device),
-        position_ids=torch.from_numpy(layout.positions).to(device),
-        mm_token_type_ids=torch.from_numpy(layout.types).to(device),
+    logits_KV = kept_logits(
+        model,
+        parts.family,
+        torch.from_numpy(keep).to(device),
+        **text_inputs(*(torch.from_numpy(array).to(device) for array in (layout.ids, layout.positions, layout.types))),
+        attention_mask=torch.from_numpy(layout.mask[:, None]).to(device) if parts.shares_rows else None,
         past_key_values=read,
         use_cache=True,
-        logits_to_keep=torch.from_numpy(keep).to(device),
         **visual_kwargs(model, visual.to(device) if visual else None),
-    ).logits
+    )
+    # Behind the largest position, as `generate()` does it. Where positions are the library's own, a long video may reach beyond
+    # the text that follows it; in all other cases the last token has the largest.
+    next_position_B = torch.tensor([int(prompt.positions.max()) + 1 for prompt in prompts], device=device)
+    first, axes = logits_KV[torch.from_numpy(number[rows, ends]).to(device)], len(layout.positions)
     B, P = len(prompts), max(map(len, prompts))
+    if not parts.shares_rows:
+        return first, read, torch.ones(B, P, dtype=torch.bool, device=device), next_position_B, axes
     path_BP, real_BP = np.zeros((B, P), np.int64), np.zeros((B, P), dtype=bool)
     for index, place in enumerate(layout.places):
         path_BP[index, P - len(place.prompt) :], real_BP[index, P - len(place.prompt) :] = place.prompt, True
@@ -112,9 +127,7 @@ def _read(
         # (rows, heads, L, head size) -> (B, P, heads, head size) by path -> cache layout
         keys, values = (kept.transpose(1, 2)[rows_B1, path].transpose(1, 2) for kept in (layer.keys, layer.values))
         cache.update(keys, values, number_of_layer)
-    next_position_B = torch.tensor([int(prompt.positions[0, -1]) + 1 for prompt in prompts], device=device)
-    first = logits_KV[torch.from_numpy(number[rows, ends]).to(device)]
-    return first, cache, torch.from_numpy(real_BP).to(device), next_position_B
+    return first, cache, torch.from_numpy(real_BP).to(device), next_position_B, axes
 
 
 class _Chooser:

@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 
 from vtalign.errors import InputError
 from vtalign.models.encode import EncodedPrompt
-from vtalign.models.families import TEXT
+from vtalign.models.positions import TEXT
 from vtalign.video.view import VideoView
 
 Branches = list[list[int]]
+
+# Blocks of a tail copy the keys of the prefix, so they should not be many; this many tokens are worth the copy.
+_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -33,49 +36,55 @@ class Place:
 
 @dataclass(frozen=True)
 class Layout:
-    """ids, types (B, L) long; positions (3, B, L) long; mask (B, L, L) bool, True = attends; one place per given prompt."""
+    """ids, types (B, L) long; positions (axes, B, L) long; one place per given prompt.
+
+    mask (B, T, L) bool, True = attends: the last T positions of every row, what is before them is plain causal text (T = L: all).
+    blocks: where the tail can be cut, as `attention.tree_attention` takes it.
+    """
 
     ids: NDArray[np.int64]
     types: NDArray[np.int64]
     positions: NDArray[np.int64]
     mask: NDArray[np.bool_]
+    blocks: tuple[int, ...]
     places: list[Place]
     shown: list[VideoView]
 
 
-def lay_out(given: Sequence[tuple[EncodedPrompt, Branches]], max_positions: int, *, share: bool) -> Layout:
+def lay_out(given: Sequence[tuple[EncodedPrompt, Branches]], max_positions: int, *, share: bool, dense: bool = False) -> Layout:
     """Right-padded rows of `given` (each a prompt and its branches).
 
     Prompts that show the same views share a row where that saves tokens; with `share` off every given one has its own row.
-    Raises InputError where a response runs beyond the model's positions.
+    With `dense` the mask has all L rows. Raises InputError where a response runs beyond the model's positions.
     """
     groups = _groups(given) if share else [[index] for index in range(len(given))]
     rows = [_Tree([given[index] for index in group]) for group in groups]
     B, L = len(rows), max(len(row.ids) for row in rows)
-    ids, types, positions = np.zeros((B, L), np.int64), np.full((B, L), TEXT, np.int64), np.zeros((3, B, L), np.int64)
-    mask = np.zeros((B, L, L), dtype=bool)
-    mask[:] = np.eye(L, dtype=bool)  # a padding position attends to itself: a query without any key is not a number
+    axes = len(given[0][0].positions)
+    ids, types, positions = np.zeros((B, L), np.int64), np.full((B, L), TEXT, np.int64), np.zeros((axes, B, L), np.int64)
+    start = 0 if dense else min(row.prefix for row in rows)
+    mask = np.zeros((B, L - start, L), dtype=bool)
+    mask[:] = np.eye(L, dtype=bool)[start:]  # a padding position attends to itself: a query without any key is not a number
     places: dict[int, Place] = {}
     for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
         size = len(row.ids)
         ids[number, :size], types[number, :size], positions[:, number, :size] = row.ids, row.types, row.positions
-        mask[number, :size, :size] = tree_mask(np.asarray(row.nodes), row.parents)
+        mask[number, : size - start, :size] = tree_mask(np.asarray(row.nodes), row.parents, start)
         places.update((index, Place(number, *place)) for index, place in zip(group, row.places, strict=True))
     if int(positions.max()) >= max_positions:
         raise InputError(f"prompt and response need {int(positions.max()) + 1} positions, the model has {max_positions}")
-    return Layout(
-        ids, types, positions, mask, [places[index] for index in range(len(given))], [view for row in rows for view in row.views]
-    )
+    in_order, shown = [places[index] for index in range(len(given))], [view for row in rows for view in row.views]
+    return Layout(ids, types, positions, mask, () if dense else _blocks(rows, L), in_order, shown)
 
 
-def tree_mask(nodes_L: NDArray[np.int64], parents: list[int]) -> NDArray[np.bool_]:
-    """bool (L, L): a token of node n attends to earlier tokens of n and of n's ancestors. `parents[0]` is -1 (the root)."""
+def tree_mask(nodes_L: NDArray[np.int64], parents: list[int], start: int = 0) -> NDArray[np.bool_]:
+    """bool (L - start, L): a token of node n attends to earlier tokens of n and of n's ancestors. `parents[0]` is -1 (the root)."""
     sees = np.eye(len(parents), dtype=bool)
     for node, parent in enumerate(parents):
         if parent >= 0:
             sees[node] |= sees[parent]
     index = np.arange(len(nodes_L))
-    return (index[:, None] >= index) & sees[nodes_L][:, nodes_L]
+    return (index[start:, None] >= index) & sees[nodes_L[start:]][:, nodes_L]
 
 
 class _Tree:
@@ -85,26 +94,38 @@ class _Tree:
         first = members[0][0]
         self.views = first.views
         cut = _common_prefix([prompt.ids for prompt, _ in members])
+        self.prefix = cut
         self.ids: list[int] = first.ids[:cut].tolist()
         self.types: list[int] = first.types[:cut].tolist()
         self._positions: list[NDArray[np.int64]] = [first.positions[:, :cut]]
         self.nodes: list[int] = [0] * cut
         self.parents = [-1]
-        self.places: list[tuple[NDArray[np.int64], tuple[int, ...]]] = []
-        suffixes: dict[bytes, tuple[int, NDArray[np.int64]]] = {}
-        for prompt, branches in members:
-            key = prompt.ids[cut:].tobytes()
-            if key not in suffixes:
-                node, start = self._add(0, prompt.ids[cut:].tolist(), prompt.types[cut:].tolist(), prompt.positions[:, cut:])
-                path = np.concatenate([np.arange(cut), np.arange(start, len(self.ids))])
-                suffixes[key] = node, path
-            node, path = suffixes[key]
-            starts = []
-            for branch in branches:
-                # every axis goes on from the last prompt token, never from the largest position nor from the row index
-                positions = prompt.positions[:, -1:] + 1 + np.arange(len(branch))
-                starts.append(self._add(node, branch, [TEXT] * len(branch), positions)[1])
-            self.places.append((path, tuple(starts)))
+        self.subtrees: list[int] = []  # where what sees nothing of its neighbours starts
+        places: dict[int, tuple[NDArray[np.int64], tuple[int, ...]]] = {}
+        for alike in self._by_suffix(members, cut):
+            prompt = members[alike[0]][0]
+            node, start = self._add(0, prompt.ids[cut:].tolist(), prompt.types[cut:].tolist(), prompt.positions[:, cut:])
+            path = np.concatenate([np.arange(cut), np.arange(start, len(self.ids))])
+            stem = len(path) > cut
+            if stem:
+                self.subtrees.append(start)
+            for index in alike:
+                starts = []
+                for branch in members[index][1]:
+                    # every axis goes on from the last prompt token, never from the largest position nor from the row index
+                    positions = prompt.positions[:, -1:] + 1 + np.arange(len(branch))
+                    starts.append(self._add(node, branch, [TEXT] * len(branch), positions)[1])
+                places[index] = path, tuple(starts)
+                self.subtrees += [] if stem else starts
+        self.places = [places[index] for index in range(len(members))]
+
+    @staticmethod
+    def _by_suffix(members: list[tuple[EncodedPrompt, Branches]], cut: int) -> list[list[int]]:
+        """Indices of members whose prompts are the same, together: what hangs on one suffix lies in one piece."""
+        alike: dict[bytes, list[int]] = {}
+        for index, (prompt, _) in enumerate(members):
+            alike.setdefault(prompt.ids[cut:].tobytes(), []).append(index)
+        return list(alike.values())
 
     @property
     def positions(self) -> NDArray[np.int64]:
@@ -119,6 +140,21 @@ class _Tree:
         self.nodes += [node] * len(ids)
         self._positions.append(positions)
         return node, start
+
+
+def _blocks(rows: list[_Tree], length: int) -> tuple[int, ...]:
+    """Where all rows can be cut: every row starts a subtree there or has ended. Blocks of at least `_BLOCK` tokens; () for one."""
+    first = max(row.prefix for row in rows)
+    places = sorted({start for row in rows for start in row.subtrees if start >= first})
+    common = [at for at in places if all(at in row.subtrees or at >= len(row.ids) for row in rows)]
+    if not common:
+        return ()
+    kept = common[:1]
+    for at in [*common[1:], length]:
+        if at - kept[-1] >= _BLOCK:
+            kept.append(at)
+    # what is left over joins the last block
+    return (*kept[:-1], length) if len(kept) > 2 else ()
 
 
 def _common_prefix(ids: list[NDArray[np.int64]]) -> int:

@@ -13,11 +13,13 @@ from vtalign.config import validate_config
 from vtalign.errors import InputError
 from vtalign.hub import is_hub_id
 from vtalign.models.families import family_of
-from vtalign.models.video_lm import POLICY_FILE, VideoLM
+from vtalign.models.positions import Positions
+from vtalign.models.video_lm import POLICY_FILE, VideoLM, geometry_of
 from vtalign.video.sample import FramePolicy
 
 _ADAPTER = "adapter_config.json"
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 def load_video_lm(
@@ -27,26 +29,32 @@ def load_video_lm(
     device: str = "auto",
     trust_remote_code: bool = False,
     policy: FramePolicy | None = None,
+    positions: Positions = "trained",
 ) -> VideoLM:
     """Load a model folder, a LoRA adapter folder (merged into its base, in float32) or a Hub id (fetched: the user named it).
 
-    `policy` defaults to the checkpoint's `frame_policy.json`, else to `FramePolicy` with the model's own multiple.
-    Raises InputError: no such folder, no model in it, unsupported model, weights that are missing or broken.
+    `policy` defaults to the checkpoint's `frame_policy.json`, else to `FramePolicy` with the model's own frame size.
+    `positions`: where text behind a video stands, see `vtalign.models.positions`.
+    Raises InputError: no such folder, no model in it, unsupported model, weights that are missing, broken or pickled.
     """
+    if dtype == "float16":
+        raise InputError("dtype 'float16': its range is too small for the log-probs of these models; use bfloat16 or float32")
     if dtype not in _DTYPES:
         raise InputError(f"dtype '{dtype}': choose one of {', '.join(_DTYPES)}")
     name, target = str(path), pick_device(device)
     _require_model(name)
     if (Path(name) / _ADAPTER).is_file():
-        base = load_video_lm(adapter_base(name), device="cpu", trust_remote_code=trust_remote_code, policy=policy)
+        base = load_video_lm(
+            adapter_base(name), device="cpu", trust_remote_code=trust_remote_code, policy=policy, positions=positions
+        )
         model, processor = attach_adapter(base, name).model.merge_and_unload(), base.processor
         for parameter in model.parameters():  # parameters only: `.to(dtype)` would round the rotary frequencies as well
             parameter.data = parameter.data.to(_DTYPES[dtype])
         policy = policy or _saved_policy(name) or base.policy
     else:
         model, processor = _load(name, dtype, trust_remote_code)
-        policy = policy or _saved_policy(name) or _default_policy(processor)
-    return VideoLM(model.to(target).eval(), processor, policy, name=name)
+        policy = policy or _saved_policy(name) or _default_policy(model.config, processor, name)
+    return VideoLM(model.to(target).eval(), processor, policy, positions=positions, name=name)
 
 
 def attach_adapter(base: VideoLM, folder: str | Path, *, trainable: bool = False) -> VideoLM:
@@ -57,7 +65,7 @@ def attach_adapter(base: VideoLM, folder: str | Path, *, trainable: bool = False
         model = PeftModel.from_pretrained(base.model, str(folder), is_trainable=trainable)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{folder}: cannot load this adapter: {_first_line(error)}") from None
-    return VideoLM(model, base.processor, base.policy, name=str(folder))
+    return VideoLM(model, base.processor, base.policy, positions=base.positions, name=str(folder))
 
 
 def adapter_base(folder: str | Path) -> str:
@@ -88,6 +96,11 @@ def _require_model(name: str) -> None:
     if folder.is_dir():
         if not any((folder / record).is_file() for record in ("config.json", _ADAPTER)):
             raise InputError(f"{name}: no model in this folder (no config.json and no {_ADAPTER})")
+        if not list(folder.glob("*.safetensors")) and (pickled := [path for kind in _PICKLED for path in folder.glob(kind)]):
+            raise InputError(
+                f"{name}: its weights are pickled ({pickled[0].name}), which may run code when read; "
+                "only safetensors are loaded, save the model as such"
+            )
     elif folder.exists() or not is_hub_id(name):
         raise InputError(f"{name}: no such model folder")
 
@@ -107,7 +120,14 @@ def _load(name: str, dtype: str, trust_remote_code: bool) -> tuple[Any, Any]:
             trust_remote_code=trust_remote_code,
             output_loading_info=True,
         )
+    except ImportError as error:
+        hint = " (it comes with vtalign[smolvlm])" if "num2words" in str(error) else ""
+        raise InputError(f"{name}: {_first_line(error)}{hint}") from None
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
+        if "trust_remote_code" in str(error):
+            raise InputError(
+                f"{name}: this model comes with code of its own; look at it, then allow it with trust_remote_code=true"
+            ) from None
         what = "cannot load this model" if Path(name).is_dir() else "no such folder here, and not loadable as a Hub id"
         raise InputError(f"{name}: {what}: {_first_line(error)}") from None
     # transformers fills what a checkpoint lacks with random numbers and a warning
@@ -128,13 +148,19 @@ def _saved_policy(name: str) -> FramePolicy | None:
     return validate_config(FramePolicy, data, str(record))
 
 
-def _default_policy(processor: Any) -> FramePolicy:
-    video = getattr(processor, "video_processor", None)
-    multiple = video.patch_size * video.merge_size if video is not None else FramePolicy().multiple
+def _default_policy(config: Any, processor: Any, name: str) -> FramePolicy:
+    geometry = geometry_of(family_of(config, name), config, processor, name)
+    usual = FramePolicy()
     try:
-        return FramePolicy(multiple=multiple)
+        if geometry.size is None:
+            return FramePolicy(multiple=geometry.multiple)
+        # frames of a fixed size may not fill more than half the context: the rest is for text
+        room = config.get_text_config().max_position_embeddings // 2 // geometry.tokens_per_frame
+        height, width = geometry.size
+        most = max(usual.min_frames, min(usual.max_frames, room))
+        return FramePolicy(size=geometry.size, max_pixels=height * width, multiple=1, max_frames=most)
     except ValidationError as error:
-        raise InputError(f"no default frame policy fits this model: {_first_line(error)}") from None
+        raise InputError(f"{name}: no default frame policy fits this model: {_first_line(error)}") from None
 
 
 def _first_line(error: Exception) -> str:

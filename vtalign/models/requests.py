@@ -60,9 +60,17 @@ class Generation:
 
 @dataclass(frozen=True)
 class ResponseScore:
-    """Log-probs of one response: float32 (n,), one per token of the response and its end of turn."""
+    """What a model says of one response, of n tokens with its end of turn.
+
+    token_logps: float32 (n,), nats. hidden_product: inner product of the summed hidden states (before unembedding, where tokens
+    are predicted) of this response and of the first one of its row. Where the row is compared with another: token_divergences
+    float32 (n,), Jensen-Shannon in nats between the distributions of the two, and first_token_kl, KL(theirs || ours) of the first.
+    """
 
     token_logps: NDArray[np.float32]
+    hidden_product: float
+    token_divergences: NDArray[np.float32] | None = None
+    first_token_kl: float | None = None
 
     @property
     def total(self) -> float:
@@ -72,3 +80,8 @@ class ResponseScore:
     @property
     def count(self) -> int:
         return len(self.token_logps)
+
+    @property
+    def divergence(self) -> float | None:
+        """Mean of the token divergences, nats; None where nothing is compared."""
+        return float(self.token_divergences.mean(dtype=np.float64)) if self.token_divergences is not None else None

@@ -1,6 +1,6 @@
 """Shared rows as a batch: the video is read once, every prompt and response about it branches from it (see `layout`).
 
-Legend: B shared rows, L row length, N branches of all given rows, T longest branch, K kept positions, V vocabulary.
+Legend: B shared rows, L row length, N branches of all given rows, T longest branch, K kept positions, V vocabulary, D hidden size.
 The first token of every branch is predicted at the last prompt position, so logits exist there and inside branches only.
 """
 
@@ -16,7 +16,9 @@ from torch import nn
 
 from vtalign.errors import InputError
 from vtalign.models.encode import LMParts, encode_prompts, encode_responses
+from vtalign.models.families import Family
 from vtalign.models.features import VisualInputs, visual_inputs, visual_kwargs
+from vtalign.models.forward import kept_logits, kept_logits_and_hidden, text_inputs
 from vtalign.models.layout import lay_out
 from vtalign.models.requests import FrameSource, Row
 
@@ -27,12 +29,15 @@ logger = logging.getLogger(__name__)
 class RowBatch:
     """Everything a forward needs for several given rows. B is at most their number: rows about the same views may be merged.
 
-    input_ids, mm_token_type_ids: long (B, L); position_ids: long (3, B, L); attention_mask: bool (B, 1, L, L), True = attends.
+    input_ids, mm_token_type_ids: long (B, L); position_ids: long (axes, B, L); attention_mask: bool (B, 1, T, L), True = attends,
+    of the last T positions (all before them is causal text), and tail_blocks, where that tail can be cut (see `attention`); where
+    rows are not shared it is bool (B, L), the real tokens: layers that see less than everything make their own masks of it.
     keep: bool (B, L), the positions whose logits are computed. kept_index: long (N, T), where among the K kept positions each
     branch token is predicted; targets: long (N, T), its id; target_mask: bool (N, T). branches: how many branches each given row
     has (their sum is N); N is in the order of the given rows.
     """
 
+    family: Family
     input_ids: torch.Tensor
     mm_token_type_ids: torch.Tensor
     position_ids: torch.Tensor
@@ -43,6 +48,7 @@ class RowBatch:
     target_mask: torch.Tensor
     visual: VisualInputs | None
     branches: tuple[int, ...]
+    tail_blocks: tuple[int, ...] = ()
 
     def to(self, device: torch.device | str) -> "RowBatch":
         moved: dict[str, Any] = {
@@ -63,7 +69,7 @@ def build_batch(lm_parts: LMParts, rows: Sequence[Row], source: FrameSource) -> 
     given = [(prompt, [next(responses) for _ in row.responses]) for prompt, row in zip(prompts, rows, strict=True)]
     if not lm_parts.shares_rows:
         given = [(prompt, [branch]) for prompt, branches in given for branch in branches]
-    layout = lay_out(given, lm_parts.max_positions, share=lm_parts.shares_rows)
+    layout = lay_out(given, lm_parts.max_positions, share=lm_parts.shares_rows, dense=not lm_parts.tree_attention)
     placed = [
         (place.row, int(place.prompt[-1]), start, branch)
         for place, (_, branches) in zip(layout.places, given, strict=True)
@@ -73,12 +79,13 @@ def build_batch(lm_parts: LMParts, rows: Sequence[Row], source: FrameSource) -> 
         "input_ids": layout.ids,
         "mm_token_type_ids": layout.types,
         "position_ids": layout.positions,
-        "attention_mask": layout.mask[:, None],
+        "attention_mask": layout.mask[:, None] if lm_parts.shares_rows else _real(placed, layout.ids.shape),
         **_predictions(placed, layout.ids.shape),
     }
     tensors: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
     visual = visual_inputs(lm_parts.family, videos, layout.shown)
-    return RowBatch(**tensors, visual=visual, branches=tuple(len(row.responses) for row in rows))
+    branches = tuple(len(row.responses) for row in rows)
+    return RowBatch(lm_parts.family, **tensors, visual=visual, branches=branches, tail_blocks=layout.blocks)
 
 
 def branch_logps(model: nn.Module, batch: RowBatch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -94,18 +101,32 @@ def branch_logits(model: nn.Module, batch: RowBatch) -> tuple[torch.Tensor, torc
     return _kept_logits(model, batch)[batch.kept_index], batch.target_mask
 
 
+def kept_states(model: nn.Module, batch: RowBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (K, V) and the hidden states (K, D) behind them, of one forward, in the dtype of the model."""
+    return kept_logits_and_hidden(model, batch.family, batch.keep, **_inputs(model, batch))
+
+
 def _kept_logits(model: nn.Module, batch: RowBatch) -> torch.Tensor:
     """float32 (K, V)"""
-    outputs = model(
-        input_ids=batch.input_ids,
-        attention_mask=batch.attention_mask,
-        position_ids=batch.position_ids,
-        mm_token_type_ids=batch.mm_token_type_ids,
-        logits_to_keep=batch.keep,
-        use_cache=False,
+    return kept_logits(model, batch.family, batch.keep, **_inputs(model, batch)).float()
+
+
+def _inputs(model: nn.Module, batch: RowBatch) -> dict[str, Any]:
+    return {
+        **text_inputs(batch.input_ids, batch.position_ids, batch.mm_token_type_ids),
+        "attention_mask": batch.attention_mask,
+        "tail_blocks": batch.tail_blocks,
+        "use_cache": False,
         **visual_kwargs(model, batch.visual),
-    )
-    return outputs.logits.float()
+    }
+
+
+def _real(placed: list[tuple[int, int, int, list[int]]], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """bool (B, L): what is not padding, in rows of one branch each."""
+    real_BL = np.zeros(shape, dtype=bool)
+    for row, _, start, branch in placed:
+        real_BL[row, : start + len(branch)] = True
+    return real_BL
 
 
 def _predictions(placed: list[tuple[int, int, int, list[int]]], shape: tuple[int, ...]) -> dict[str, NDArray[Any]]:

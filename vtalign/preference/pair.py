@@ -33,7 +33,13 @@ class AppliedPerturbation:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model says of a pair: token-summed log-probs (nats), token counts with the end of turn; None where not measured."""
+    """What a model says of a pair: token-summed log-probs (nats), token counts with the end of turn; None where not measured.
+
+    divergence: how far the perturbation moves what the model expects while it reads the chosen response, the mean over its tokens
+    of the Jensen-Shannon divergence (nats, at most log 2) of the next-token distributions on the clean and on the perturbed view.
+    first_token_kl: KL(clean || perturbed) of the first of them, nats (the temporal divergence score of ArrowRL,
+    https://arxiv.org/abs/2506.03340). ches: the length-normalised CHES score of the two responses, see `vtalign.preference.ches`.
+    """
 
     logp_chosen: float
     logp_rejected: float
@@ -41,12 +47,21 @@ class Scores:
     tokens_rejected: int
     logp_chosen_perturbed: float | None = None
     divergence: float | None = None
+    first_token_kl: float | None = None
     ches: float | None = None
 
     @property
     def margin(self) -> float:
         """log p(chosen) - log p(rejected) on the clean view, nats."""
         return self.logp_chosen - self.logp_rejected
+
+
+@dataclass(frozen=True)
+class TokenLogps:
+    """Log-probs (nats) of every token of the two responses on the clean view, the end of turn last; they sum up to `Scores`."""
+
+    chosen: tuple[float, ...]
+    rejected: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -79,6 +94,7 @@ class PreferencePair:
     chosen_requests: tuple[str, ...] = ()
     rejected_requests: tuple[str, ...] = ()
     scores: Scores | None = None
+    token_logps: TokenLogps | None = None
     difficulty: float | None = None
     fingerprint: str | None = None
 

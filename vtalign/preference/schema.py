@@ -17,6 +17,7 @@ from vtalign.preference.pair import (
     PreferencePair,
     Scores,
     Spans,
+    TokenLogps,
     group_id_of,
     group_pairs,
     video_prompt,
@@ -30,6 +31,7 @@ __all__ = [
     "PreferenceGroup",
     "PreferencePair",
     "Scores",
+    "TokenLogps",
     "group_id_of",
     "group_pairs",
     "read_pairs",
@@ -83,10 +85,12 @@ PAIR_SCHEMA = pa.schema(
                     ("tokens_rejected", pa.int64()),
                     ("logp_chosen_perturbed", pa.float64()),
                     ("divergence", pa.float64()),
+                    ("first_token_kl", pa.float64()),
                     ("ches", pa.float64()),
                 ]
             ),
         ),
+        ("token_logps", pa.struct([("chosen", pa.list_(pa.float32())), ("rejected", pa.list_(pa.float32()))])),
         ("difficulty", pa.float64()),
         ("fingerprint", _TEXT),
     ],
@@ -174,7 +178,8 @@ def pair_row(pair: PreferencePair) -> dict[str, Any]:
         row[name] = [{"start": start, "stop": stop} for start, stop in row[name]]
     for name in ("chosen_requests", "rejected_requests"):
         row[name] = list(row[name])
-    row["scores"] = dict(vars(pair.scores)) if pair.scores is not None else None
+    for name in ("scores", "token_logps"):
+        row[name] = dict(vars(row[name])) if row[name] is not None else None
     return row
 
 
@@ -220,6 +225,11 @@ def _pair(row: Mapping[str, Any], at: str) -> PreferencePair:
         scores = Scores(**row["scores"]) if row.get("scores") and row["scores"].get("logp_chosen") is not None else None
     except TypeError as error:
         raise fail("scores", str(error)) from None
+    token_logps = _token_logps(row.get("token_logps"))
+    if scores is not None and token_logps is not None:
+        counts = len(token_logps.chosen), len(token_logps.rejected)
+        if counts != (scores.tokens_chosen, scores.tokens_rejected):
+            raise fail("token_logps", f"has {counts[0]} and {counts[1]} tokens, scores say otherwise")
     view_id = row.get("view_id") or view.view_id
     return PreferencePair(
         pair_id=row["pair_id"],
@@ -242,6 +252,7 @@ def _pair(row: Mapping[str, Any], at: str) -> PreferencePair:
         chosen_requests=tuple(row.get("chosen_requests") or ()),
         rejected_requests=tuple(row.get("rejected_requests") or ()),
         scores=scores,
+        token_logps=token_logps,
         difficulty=row.get("difficulty"),
         fingerprint=row.get("fingerprint"),
     )
@@ -266,6 +277,12 @@ def _perturbation(data: Mapping[str, Any] | None) -> AppliedPerturbation | None:
     if data is None or data.get("name") is None:
         return None
     return AppliedPerturbation(data["name"], int(data["strength"]), int(data["seed"]), _object(data["parameters"]) or {})
+
+
+def _token_logps(data: Mapping[str, Any] | None) -> TokenLogps | None:
+    if data is None or data.get("chosen") is None or data.get("rejected") is None:
+        return None
+    return TokenLogps(tuple(data["chosen"]), tuple(data["rejected"]))
 
 
 def _spans(data: Iterable[Mapping[str, int]] | None, length: int) -> Spans:

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from vtalign.models.requests import FrameSource, ResponseScore, Row
 from vtalign.models.video_lm import VideoLM
-from vtalign.preference.pair import PreferenceGroup, PreferencePair, Scores, group_pairs, video_prompt
+from vtalign.preference.ches import length_normalised_ches
+from vtalign.preference.pair import PreferenceGroup, PreferencePair, Scores, TokenLogps, group_pairs, video_prompt
 from vtalign.video.view import VideoView
 
 
@@ -27,23 +28,31 @@ def score_pairs(
     batch_size: int = 16,
     on_done: Callable[[int], None] | None = None,
 ) -> list[PreferencePair]:
-    """`pairs` in their order with `scores` and `fingerprint` set by `model`.
+    """`pairs` in their order with `scores`, `token_logps` and `fingerprint` set by `model`.
 
+    Every row is read once: responses of a group share its clean row, and divergences compare what the forwards gave anyway.
     Log-probs are summed over the tokens of the response and its end of turn, nats. `batch_size` counts rows; `on_done` is told
     of rows that are done out of `count_rows(pairs)`. Raises VideoError where a view cannot be read.
     """
     groups = group_pairs(pairs)
-    rows = [row for group in groups for row in _rows(group)]
-    answers = iter(model.score(rows, source, batch_size=batch_size, on_done=on_done))
-    scored: dict[str, Scores] = {}
+    rows: list[Row] = []
+    against: dict[int, int] = {}
+    for group in groups:
+        clean = len(rows)
+        rows += _rows(group)
+        against |= {perturbed: clean for perturbed in range(clean + 1, len(rows))}
+    answers = iter(model.score(rows, source, against=against, batch_size=batch_size, on_done=on_done))
+    scored: dict[str, PreferencePair] = {}
     for group in groups:
         chosen, *rejected = next(answers)
         on_clean = dict(zip(_rejected(group), rejected, strict=True))
         on_perturbed = {view.view_id: next(answers)[0] for view in _perturbed(group)}
         for pair in group.pairs:
-            perturbed = on_perturbed[pair.perturbed_view.view_id] if pair.perturbed_view is not None else None
-            scored[pair.pair_id] = _scores(chosen, on_clean[pair.rejected], perturbed)
-    return [replace(pair, scores=scored[pair.pair_id], fingerprint=model.fingerprint) for pair in pairs]
+            moved = on_perturbed[pair.perturbed_view.view_id] if pair.perturbed_view is not None else None
+            scores = _scores(chosen, on_clean[pair.rejected], moved)
+            tokens = TokenLogps(_floats(chosen), _floats(on_clean[pair.rejected]))
+            scored[pair.pair_id] = replace(pair, scores=scores, token_logps=tokens, fingerprint=model.fingerprint)
+    return [scored[pair.pair_id] for pair in pairs]
 
 
 def count_rows(pairs: Sequence[PreferencePair]) -> int:
@@ -74,4 +83,11 @@ def _scores(chosen: ResponseScore, rejected: ResponseScore, perturbed: ResponseS
         tokens_chosen=chosen.count,
         tokens_rejected=rejected.count,
         logp_chosen_perturbed=perturbed.total if perturbed is not None else None,
+        divergence=perturbed.divergence if perturbed is not None else None,
+        first_token_kl=perturbed.first_token_kl if perturbed is not None else None,
+        ches=length_normalised_ches(chosen.hidden_product, rejected.hidden_product, chosen.count, rejected.count),
     )
+
+
+def _floats(score: ResponseScore) -> tuple[float, ...]:
+    return tuple(score.token_logps.tolist())

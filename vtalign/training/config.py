@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from vtalign.config import Config
+from vtalign.models.positions import Positions
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
@@ -29,13 +30,15 @@ class CurriculumSettings(Config):
     """In which order a DPO stage meets its pairs."""
 
     order: Literal["easy_to_hard", "hard_to_easy", "random", "mixed"] = Field("random", description="the last three are controls")
-    by: Literal["strength", "score"] = Field(
-        "strength", description="difficulty from the nominal strength of the perturbation, or from the model's reward margin"
+    by: Literal["strength", "score", "divergence"] = Field(
+        "strength",
+        description="difficulty from the nominal strength of the perturbation, from the model's reward margin, or from how far the "
+        "perturbation moves its predictions",
     )
     stages: Annotated[int, Field(ge=1)] | Literal["by_value"] | None = Field(
         None,
         description="so many stages of equal size, or `by_value`: one for each distinct difficulty; the order inside a stage is "
-        "random. Default: by_value for strengths, 4 for scores",
+        "random. Default: by_value for strengths, otherwise 4",
     )
 
 
@@ -133,6 +136,9 @@ class TrainConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto`: the accelerator where there is one")
     gradient_checkpointing: bool = Field(False, description="recompute activations in the backward pass: less memory, more time")
     trust_remote_code: bool = Field(False, description="run code that comes with the model")
+    positions: Positions = Field(
+        "trained", description="of text behind a video: `trained`, or the `library`'s own where it differs"
+    )
     log_every: int = Field(1, ge=1, description="optimiser steps per logged point")
     save_every: int = Field(100, ge=1, description="optimiser steps between checkpoints; a kill costs at most so many")
     report_to: tuple[Literal["tensorboard", "wandb"], ...] = ("tensorboard",)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Literal
 
-from vtalign.curriculum import CurriculumSampler, difficulty_from_scores, difficulty_from_strength
+from vtalign.curriculum import CurriculumSampler, difficulty_from_divergence, difficulty_from_scores, difficulty_from_strength
 from vtalign.training.config import CurriculumSettings
 from vtalign.training.data import PairExample
 
@@ -49,6 +49,8 @@ def _difficulties(examples: Sequence[PairExample], curriculum: CurriculumSetting
         columns = ("logp_chosen", "logp_rejected", "tokens_chosen", "tokens_rejected")
         scores = [[getattr(pair.scores, column, None) for pair in pairs] for column in columns]
         return difficulty_from_scores(ids, *scores)
+    if curriculum.by == "divergence":
+        return difficulty_from_divergence(ids, [getattr(pair.scores, "divergence", None) for pair in pairs])
     strengths = [pair.perturbation.strength if pair.perturbation is not None else None for pair in pairs]
     if curriculum.order == "random" and None in strengths:
         return [0.0] * len(pairs)  # pairs that no perturbation made have no strength, and a random order needs none

@@ -89,7 +89,13 @@ def run_stage(
     began = time.monotonic()
     place.folder.mkdir(parents=True, exist_ok=True)
     loaded_dtype = config.dtype if stage.lora is not None else "float32"
-    load = partial(load_video_lm, dtype=loaded_dtype, device=str(devices.device), trust_remote_code=config.trust_remote_code)
+    load = partial(
+        load_video_lm,
+        dtype=loaded_dtype,
+        device=str(devices.device),
+        trust_remote_code=config.trust_remote_code,
+        positions=config.positions,
+    )
     lm = load(place.start)
     reference = _reference(stage, place, lm, load)
     prepared = prepare_stage(config, stage, data, lm, reference, place.folder, devices)
@@ -213,7 +219,7 @@ def _save(model: Any, lm: VideoLM, place: StagePlace, config: TrainConfig) -> No
         with published(place.folder / "adapter") as folder:
             save_adapter(model, folder, place.start)
     with published(place.folder / "model") as folder:
-        VideoLM(merged(model, config.dtype), lm.processor, lm.policy).save(folder)
+        VideoLM(merged(model, config.dtype), lm.processor, lm.policy, positions=lm.positions).save(folder)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from vtalign.errors import InputError
-from vtalign.models.families import Family
+from vtalign.models.families import Family, under
 from vtalign.models.video_lm import VideoLM
 from vtalign.training.config import LoraSettings, StageSettings
 
@@ -63,9 +63,9 @@ def save_adapter(model: PeftModel, folder: Path, base: str) -> None:
 
 def part_of(name: str, family: Family) -> str:
     """Which part a weight belongs to: `projector`, `vision` or `language_model`."""
-    if _under(name, family.projectors):
+    if under(name, family.projectors):
         return "projector"
-    return "vision" if _under(name, (family.encoder,)) else "language_model"
+    return "vision" if under(name, (family.encoder,)) else "language_model"
 
 
 def _enable_checkpointing(model: Any) -> None:
@@ -104,7 +104,7 @@ def target_pattern(model: Any, family: Family, target: str) -> str:
     linear = [
         name
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and module is not head and _under(name, family.language_model)
+        if isinstance(module, nn.Linear) and module is not head and under(name, family.language_model)
     ]
     if target == "all-linear":
         wanted = {name.rpartition(".")[2] for name in linear}
@@ -124,7 +124,3 @@ def target_pattern(model: Any, family: Family, target: str) -> str:
         raise InputError(f"lora.target: the language model has no linear layer named {missing} (it has {known})")
     roots = "|".join(re.escape(root) for root in family.language_model)
     return rf"(?:{roots})\.(?:.*\.)?(?:{'|'.join(sorted(wanted))})"
-
-
-def _under(name: str, roots: tuple[str, ...]) -> bool:
-    return any(name == root or name.startswith(f"{root}.") for root in roots)

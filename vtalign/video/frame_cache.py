@@ -25,8 +25,9 @@ class FrameCache:
     again. Two writers at once may lose frames of one of them, which are then decoded again too.
     """
 
-    def __init__(self, folder: Path, reader: str, max_pixels: int, multiple: int) -> None:
-        self._folder = folder / f"{reader}-{max_pixels}px-x{multiple}-v1"
+    def __init__(self, folder: Path, reader: str, max_pixels: int, multiple: int, size: tuple[int, int] | None = None) -> None:
+        rule = f"{max_pixels}px-x{multiple}" if size is None else f"{size[0]}x{size[1]}"
+        self._folder = folder / f"{reader}-{rule}-v1"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -40,7 +40,7 @@ class FrameStore:
         self.root, self.policy, self.reader = Path(root), policy, reader
         self._videos = dict(videos)
         self.workers, self._owns_workers = workers or DecodeWorkers(1), workers is None
-        self._disk = FrameCache(Path(cache), reader, policy.max_pixels, policy.multiple) if cache else None
+        self._disk = FrameCache(Path(cache), reader, policy.max_pixels, policy.multiple, policy.size) if cache else None
         self._room = memory_mb * 1024**2
         self._used = 0
         self._memory: OrderedDict[str, dict[int, np.ndarray]] = OrderedDict()  # the longest unused video first

@@ -72,7 +72,13 @@ class DecodeWorkers:
 
     def read(self, path: str | Path, indices: Sequence[int], size: Size = None, reader: str = "pyav") -> np.ndarray:
         """uint8 (N, H, W, 3), read-only. Raises VideoError, InputError for a reader that is not installed."""
-        fit = {"max_pixels": size.max_pixels, "multiple": size.multiple} if isinstance(size, FramePolicy) else size
+        fit: dict[str, int] | tuple[int, int] | None
+        if not isinstance(size, FramePolicy):
+            fit = size
+        elif size.size is not None:
+            fit = size.size[1], size.size[0]
+        else:
+            fit = {"max_pixels": size.max_pixels, "multiple": size.multiple}
         check_reader(reader)
         check_indices(indices)
         job = {"do": "read", "indices": [int(i) for i in indices], "size": fit, "reader": reader}

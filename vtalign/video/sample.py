@@ -24,6 +24,9 @@ class FramePolicy(Config):
     min_frames: int = Field(2, ge=1, description="a shorter video holds frames until there are so many")
     max_pixels: int = Field(147456, ge=1, description="upper bound on height x width of a frame after resizing")
     multiple: int = Field(28, ge=1, description="height and width after resizing are multiples of this")
+    size: tuple[int, int] | None = Field(
+        None, description="exactly this (height, width) after resizing, for models that read no other; the aspect is not kept"
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -31,11 +34,20 @@ class FramePolicy(Config):
             raise ValueError(f"min_frames {self.min_frames} is above max_frames {self.max_frames}")
         if self.max_pixels < self.multiple**2:
             raise ValueError(f"max_pixels {self.max_pixels} leaves no room for one {self.multiple}x{self.multiple} tile")
+        if self.size is not None and min(self.size) < 1:
+            raise ValueError(f"size {list(self.size)}: height and width are at least 1")
+        if self.size is not None and self.size[0] * self.size[1] > self.max_pixels:
+            raise ValueError(f"size {list(self.size)} needs max_pixels of at least {self.size[0] * self.size[1]}")
         return self
 
 
 def frame_size(width: int, height: int, policy: FramePolicy) -> tuple[int, int]:
-    """(width, height) in pixels of the resized frames: never enlarged but to fill one tile; aspect kept nearly."""
+    """(width, height) in pixels of the resized frames: never enlarged but to fill one tile; aspect kept nearly.
+
+    Where the policy names a `size` it is that one.
+    """
+    if policy.size is not None:
+        return policy.size[1], policy.size[0]
     return fitted_size(width, height, policy.max_pixels, policy.multiple)
 
 

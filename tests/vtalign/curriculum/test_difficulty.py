@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtalign.curriculum.difficulty import difficulty_from_scores, difficulty_from_strength
+from vtalign.curriculum.difficulty import difficulty_from_divergence, difficulty_from_scores, difficulty_from_strength
 from vtalign.errors import InputError
 
 
@@ -59,6 +59,16 @@ def test_unusable_scores_name_pair_and_column(column: int, value: float | None, 
     columns[column][1] = value
     with pytest.raises(InputError, match=says):
         difficulty_from_scores(["a", "b"], *columns)
+
+
+def test_what_the_model_notices_is_easy() -> None:
+    assert difficulty_from_divergence(["a", "b"], [0.5, 0.125]) == [-0.5, -0.125]
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
+def test_a_missing_divergence_names_the_pair(value: float | None) -> None:
+    with pytest.raises(InputError, match=r"pair b: scores\.divergence: should be a number"):
+        difficulty_from_divergence(["a", "b"], [0.1, value])
 
 
 def test_columns_of_another_length_are_refused() -> None:

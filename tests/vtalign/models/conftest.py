@@ -1,6 +1,8 @@
 """A small random Qwen3-VL with weights large enough that a wrong mask or position shows, and frames made from content."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -8,11 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from vtalign.ids import seed_from
+from vtalign.models.load import load_video_lm
 from vtalign.models.prompt import Prompt
 from vtalign.models.requests import Row
 from vtalign.models.tiny import POLICY, build_tiny
 from vtalign.models.video_lm import VideoLM
 from vtalign.video.view import Slot, VideoView
+
+from .family_checkpoints import BUILDERS, FIXED, SIDE, write_checkpoint
 
 SENTENCES = ["a red square moves left , then a blue circle grows .", "describe the video .", "what happens first ?"] * 20
 
@@ -77,12 +82,27 @@ def reference_logps() -> Callable[[VideoLM, Row, NoiseFrames], list[torch.Tensor
     """Log-probs of a row's responses by plain transformers: one full conversation each, its own positions and causal mask."""
 
     def compute(lm: VideoLM, row: Row, source: NoiseFrames) -> list[torch.Tensor]:
-        return [_plain_logps(lm, row.prompt, response, source) for response in row.responses]
+        outputs = [_plain_outputs(lm, row.prompt, response, source) for response in row.responses]
+        return [plain.logps[torch.arange(len(plain.ids)), plain.ids] for plain in outputs]
 
     return compute
 
 
-def _plain_logps(lm: VideoLM, prompt: Prompt, response: str, source: NoiseFrames) -> torch.Tensor:
+class PlainOutputs(NamedTuple):
+    """What plain transformers say of one response, a row of its own: log-probs (n, V) and hidden states (n, D) that predict its
+    n tokens, and their ids (n,)."""
+
+    logps: torch.Tensor
+    hidden: torch.Tensor
+    ids: torch.Tensor
+
+
+@pytest.fixture(scope="session")
+def plain_outputs() -> Callable[[VideoLM, Prompt, str, NoiseFrames], PlainOutputs]:
+    return _plain_outputs
+
+
+def _plain_outputs(lm: VideoLM, prompt: Prompt, response: str, source: NoiseFrames) -> PlainOutputs:
     content = [{"type": "text", "text": part} if isinstance(part, str) else {"type": "video"} for part in prompt.parts]
     turn = [{"role": "user", "content": content}]
     opened = lm.processor.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
@@ -101,5 +121,43 @@ def _plain_logps(lm: VideoLM, prompt: Prompt, response: str, source: NoiseFrames
     whole, start = inputs(closed), inputs(opened)["input_ids"].shape[1]
     ids = whole["input_ids"][0]
     stop = start + ids[start:].tolist().index(lm.tokenizer.eos_token_id) + 1
-    logits = lm.model(**whole, use_cache=False).logits[0].float().log_softmax(-1)
-    return logits[torch.arange(start - 1, stop - 1), ids[start:stop]]
+    outputs = lm.model(**whole, use_cache=False, output_hidden_states=True)
+    predicting = slice(start - 1, stop - 1)
+    logps, hidden = outputs.logits[0].float().log_softmax(-1), outputs.hidden_states[-1][0]
+    return PlainOutputs(logps[predicting], hidden[predicting], ids[start:stop])
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The checkpoint folder of a family, written at its first use."""
+    root = tmp_path_factory.mktemp("families")
+
+    def folder(family: str) -> Path:
+        path = root / family
+        return path if path.is_dir() else write_checkpoint(family, path)
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def load(checkpoints: Callable[[str], Path]) -> Callable[..., VideoLM]:
+    """(family, positions) -> a loaded model, the same one every time; tests leave it as it is."""
+    held: dict[tuple[str, str], VideoLM] = {}
+
+    def loaded(family: str, positions: Any = "library") -> VideoLM:
+        if (family, positions) not in held:
+            held[family, positions] = load_video_lm(checkpoints(family), device="cpu", positions=positions)
+        return held[family, positions]
+
+    return loaded
+
+
+@pytest.fixture(params=sorted(BUILDERS))
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def frames(family: str) -> NoiseFrames:
+    """Frames of the fixed size, or, where any will do, of another height and width."""
+    return NoiseFrames(SIDE, SIDE) if family in FIXED else NoiseFrames(16, 24)

@@ -9,6 +9,7 @@ import torch
 
 from vtalign.errors import InputError
 from vtalign.models.encode import encode_prompts, encode_responses, encode_videos
+from vtalign.models.positions import Grid
 from vtalign.models.prompt import Prompt
 from vtalign.models.requests import FrameSource
 from vtalign.models.video_lm import VideoLM
@@ -36,7 +37,9 @@ def test_ids_pixels_and_positions_are_the_processors_and_the_models(
     assert encoded.ids.tolist() == expected["input_ids"][0].tolist()
     assert encoded.types.tolist() == expected["mm_token_type_ids"][0].tolist()
     assert len(videos) == 2
-    torch.testing.assert_close(torch.cat([videos[view].pixels for view in views]), expected["pixel_values_videos"])
+    torch.testing.assert_close(
+        torch.cat([videos[view].inputs["pixel_values_videos"] for view in views]), expected["pixel_values_videos"]
+    )
     positions, _ = lm.model.model.get_rope_index(
         expected["input_ids"], mm_token_type_ids=expected["mm_token_type_ids"], video_grid_thw=expected["video_grid_thw"]
     )
@@ -60,8 +63,8 @@ def test_timestamps_follow_the_slot_clock_whatever_is_shown(lm: VideoLM, source:
     view = make_view("video-a", 4)
     clean, shuffled = encode_videos(lm.parts, [view, view.with_contents([2, 3, 0, 1])], source).values()
     assert clean.text == shuffled.text and "<0.2 seconds>" in clean.text and "<1.2 seconds>" in clean.text
-    patches = clean.pixels.shape[0] // 2
-    torch.testing.assert_close(clean.pixels[:patches], shuffled.pixels[patches:])
+    one, other = (video.inputs["pixel_values_videos"] for video in (clean, shuffled))
+    torch.testing.assert_close(one[: len(one) // 2], other[len(one) // 2 :])
 
 
 def test_the_true_time_of_a_slot_is_shown(lm: VideoLM, source: FrameSource) -> None:
@@ -73,14 +76,14 @@ def test_odd_frames_repeat_the_last(lm: VideoLM, source: FrameSource, make_view:
     odd, filled = make_view("video-a", 3), make_view("video-a", 3).with_contents([0, 1, 2])
     filled = VideoView((*filled.slots, replace(filled.slots[2], time=1.0)), 2.0)
     videos = encode_videos(lm.parts, [odd, filled, make_view("video-a", 1)], source)
-    torch.testing.assert_close(videos[odd].pixels, videos[filled].pixels)
-    assert videos[odd].grid == (2, 6, 6) and videos[make_view("video-a", 1)].grid == (1, 6, 6)
+    assert torch.equal(*(videos[view].inputs["pixel_values_videos"] for view in (odd, filled)))
+    assert videos[odd].grid == Grid(2, 3, 3) and videos[make_view("video-a", 1)].grid == Grid(1, 3, 3)
 
 
 def test_frames_of_another_size_and_frames_that_do_not_fit(
     lm: VideoLM, make_view: MakeView, make_source: Callable[..., FrameSource]
 ) -> None:
-    assert encode_videos(lm.parts, [make_view()], make_source(32, 64))[make_view()].grid == (2, 4, 8)
+    assert encode_videos(lm.parts, [make_view()], make_source(32, 64))[make_view()].grid == Grid(2, 2, 4)
     with pytest.raises(InputError, match="multiples of 16"):
         encode_videos(lm.parts, [make_view()], make_source(40, 48))
 

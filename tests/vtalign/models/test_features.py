@@ -45,7 +45,7 @@ def test_repeated_views_are_preprocessed_and_encoded_once(
     count = _PatchCount(lm.model)
     with torch.no_grad():
         together, mask = branch_logps(lm.model, batch)
-    assert batch.visual is not None and count.patches == len(batch.visual.pixels)
+    assert batch.visual is not None and count.patches == sum(map(len, batch.visual.inputs["pixel_values_videos"]))
     expected = torch.cat([logps.flatten() for logps in alone])
     torch.testing.assert_close(together[mask], expected[expected != 0], atol=1e-5, rtol=0)
 
@@ -64,7 +64,7 @@ def test_a_training_encoder_gets_its_gradient_a_frozen_one_runs_once(
     count = _PatchCount(lm.model)
     once, _ = branch_logps(lm.model, batch)
     once.sum().backward()
-    assert batch.visual is not None and count.patches == len(batch.visual.pixels)
+    assert batch.visual is not None and count.patches == sum(map(len, batch.visual.inputs["pixel_values_videos"]))
     torch.testing.assert_close(once, plain, atol=1e-5, rtol=0)
     for name, gradient in text.items():
         torch.testing.assert_close(dict(lm.model.named_parameters())[name].grad, gradient, atol=1e-4, rtol=1e-4)

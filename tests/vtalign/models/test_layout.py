@@ -48,7 +48,7 @@ def test_every_path_reads_as_the_sequence_alone(questions: list[tuple[list[int],
         positions = np.tile(np.arange(len(ids)), (3, 1))
         prompt = EncodedPrompt(ids, np.where(ids == 7, 2, 0), positions, (VideoView((), 2.0),))
         rows.append((prompt, [[100 + number] * size for size in sizes]))
-    layout = lay_out(rows, 1000, share=True)
+    layout = lay_out(rows, 1000, share=True, dense=True)
     for place, (prompt, branches) in zip(layout.places, rows, strict=True):
         for branch, start in zip([[], *branches], [0, *place.branches], strict=True):
             path = np.concatenate([place.prompt, np.arange(start, start + len(branch), dtype=np.int64)])

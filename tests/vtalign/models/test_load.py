@@ -49,7 +49,7 @@ def test_saved_and_loaded_is_the_same_model(lm: VideoLM, checkpoint: Path, row: 
     assert not list(checkpoint.glob("*.bin")) and list(checkpoint.glob("*.safetensors"))
 
 
-def test_the_fingerprint_sees_weights_processor_and_policy(lm: VideoLM, checkpoint: Path, copy: Path) -> None:
+def test_the_fingerprint_sees_weights_processor_policy_and_positions(lm: VideoLM, checkpoint: Path, copy: Path) -> None:
     other_policy = load_video_lm(checkpoint, policy=FramePolicy(**{**POLICY.model_dump(), "fps": 1.0}))
     template = copy / "chat_template.jinja"
     template.write_text(template.read_text() + "{# another template #}")
@@ -57,7 +57,8 @@ def test_the_fingerprint_sees_weights_processor_and_policy(lm: VideoLM, checkpoi
     with torch.no_grad():
         changed.model.model.language_model.norm.weight[0] += 1e-3
     half = load_video_lm(checkpoint, dtype="bfloat16")
-    assert len({x.fingerprint for x in (lm, other_policy, load_video_lm(copy), changed, half)}) == 5
+    placed = load_video_lm(checkpoint, positions="library")
+    assert len({x.fingerprint for x in (lm, other_policy, load_video_lm(copy), changed, half, placed)}) == 6
 
 
 def test_bfloat16(checkpoint: Path, lm: VideoLM, row: Row, source: FrameSource) -> None:
@@ -106,7 +107,7 @@ def _torn_weights(folder: Path) -> str:
 
 def _pickled_weights(folder: Path) -> str:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    return "cannot load"
+    return r"its weights are pickled \(pytorch_model.bin\)"
 
 
 def _other_shape(folder: Path) -> str:
@@ -152,7 +153,7 @@ def _remote_code(folder: Path) -> str:
     config = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}}
     record.write_text(json.dumps(config))
     (folder / "mine.py").write_text("raise SystemExit('remote code ran')")
-    return "cannot load"
+    return "comes with code of its own.*trust_remote_code"
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,10 @@ def test_what_is_no_model(tmp_path: Path, checkpoint: Path) -> None:
             load_video_lm(path)
     with pytest.raises(InputError, match="dtype 'int8'"):
         load_video_lm(checkpoint, dtype="int8")
+    with pytest.raises(InputError, match=r"dtype 'float16'.*use bfloat16 or float32"):
+        load_video_lm(checkpoint, dtype="float16")
+    with pytest.raises(InputError, match=r"positions 'learned'.*trained, library"):
+        load_video_lm(checkpoint, positions="learned")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="device 'tpu9'"):
         load_video_lm(checkpoint, device="tpu9")
     with pytest.raises(InputError, match="multiple"):

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vtalign.errors import InputError
-from vtalign.preference.pair import Scores
+from vtalign.preference.pair import Scores, TokenLogps
 from vtalign.preference.schema import PAIR_SCHEMA, pair_row, read_pairs, write_pairs
 from vtalign.video.view import FrameTransform, Slot, VideoView
 
@@ -23,7 +23,8 @@ def full_pair(make_pair, make_view):
         rejected_spans=((0, 1),),
         chosen_requests=("request-1", "request-2"),
         rejected_requests=("request-2", "request-1"),
-        scores=Scores(-3.5, -4.25, 5, 6, -3.75, divergence=0.5, ches=-1.0),
+        scores=Scores(-3.5, -4.25, 2, 3, -3.75, divergence=0.5, first_token_kl=0.25, ches=-1.0),
+        token_logps=TokenLogps((-3.0, -0.5), (-1.0, -1.25, -2.0)),
         fingerprint="model-0",
     )
 
@@ -71,6 +72,7 @@ def test_no_pairs_is_a_readable_file(tmp_path: Path) -> None:
         ({"view": {"fps": 2.0, "slots": []}}, "column view: is no view (it has no slots)"),
         ({"view": {"fps": 0.0, "slots": [{"video_id": "v", "frame": 0, "time": 0.0}]}}, "is no view (its fps is 0.0)"),
         ({"chosen_spans": [{"start": 2, "stop": 99}]}, "column chosen_spans: span (2, 99)"),
+        ({"token_logps": {"chosen": [-3.5], "rejected": [-1.0, -1.25, -2.0]}}, "column token_logps: has 1 and 3 tokens"),
         ({"rejected_spans": [{"start": 3, "stop": 4}, {"start": 1, "stop": 2}]}, "column rejected_spans: span (1, 2)"),
         ({"perturbation": {"name": "drop", "strength": None, "seed": 1, "parameters": "{}"}}, "column perturbation: is not"),
         ({"perturbation": {"name": "shuffle", "strength": 2, "seed": 1, "parameters": "["}}, "column perturbation"),
@@ -104,6 +106,16 @@ def test_columns_that_may_be_absent(tmp_path: Path, full_pair) -> None:
     (pair,) = read_pairs(tmp_path / "own.parquet")
     assert pair.scores is None and pair.perturbation is None and pair.kind == "response"
     assert (pair.view_id, pair.group_id) == (full_pair.view_id, full_pair.group_id)
+
+
+def test_scores_of_before_tokens_were_kept(tmp_path: Path, full_pair) -> None:
+    """Files of an earlier vtalign: the same schema version, with less in it."""
+    row = pair_row(full_pair)
+    del row["token_logps"], row["scores"]["first_token_kl"]
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "old.parquet")
+    (pair,) = read_pairs(tmp_path / "old.parquet")
+    assert pair.token_logps is None and pair.scores is not None
+    assert (pair.scores.first_token_kl, pair.scores.divergence, pair.scores.ches) == (None, 0.5, -1.0)
 
 
 def test_other_problems_are_one_line(tmp_path: Path, full_pair) -> None:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -44,6 +45,20 @@ def test_score_orders_by_the_margin_per_token(examples: list[PairExample]) -> No
         scores = [examples[i].pair.scores for i in order if levels[i] == level]
         margins.append(max(s.logp_rejected / s.tokens_rejected - s.logp_chosen / s.tokens_chosen for s in scores if s))
     assert margins == sorted(margins)
+
+
+def test_divergence_orders_from_what_the_model_notices_to_what_it_does_not(examples: list[PairExample]) -> None:
+    settings = CurriculumSettings(order="easy_to_hard", by="divergence")
+    with pytest.raises(InputError, match=r"scores\.divergence"):
+        curriculum_order(examples, settings, len(examples), seed=0)
+    measured = []
+    for number, example in enumerate(examples):
+        assert example.pair.scores is not None
+        scores = replace(example.pair.scores, divergence=number * 5 % 13 / 20)
+        measured.append(replace(example, pair=replace(example.pair, scores=scores)))
+    order, levels = curriculum_order(measured, settings, len(measured), seed=0)
+    found = [[s.divergence for i in order if levels[i] == level and (s := measured[i].pair.scores)] for level in (1, 2, 3, 4)]
+    assert all(min(easier) >= max(harder) for easier, harder in pairwise(found))
 
 
 def test_score_needs_scores(examples: list[PairExample]) -> None:

@@ -33,6 +33,7 @@ def test_kept_and_merged(tmp_path: Path) -> None:
     assert sorted(found) == [5, 7] and all((found[n] == n).all() for n in found)
     assert FrameCache(tmp_path, "opencv", 1024, 16).held("video-1") == set()
     assert FrameCache(tmp_path, "pyav", 2048, 16).held("video-1") == set()
+    assert FrameCache(tmp_path, "pyav", 1024, 16, (32, 32)).held("video-1") == set()
 
 
 @pytest.mark.parametrize("video_id", ["../../escape", "a/b", "..", "x" * 300, "ü"])

@@ -139,6 +139,9 @@ def test_another_size_or_reader_is_another_entry(corpus: Corpus, tmp_path: Path)
     smaller = FramePolicy(max_pixels=1024, multiple=16)
     with FrameStore(tmp_path / "corpus", {"open_gop.mp4": "open_gop.mp4"}, smaller, cache=tmp_path / "cache") as store:
         assert store.frames(view).shape == (1, 32, 32, 3)
+    exact = FramePolicy(size=(20, 30))
+    with FrameStore(tmp_path / "corpus", {"open_gop.mp4": "open_gop.mp4"}, exact, cache=tmp_path / "cache") as store:
+        assert store.frames(view).shape == (1, 20, 30, 3)
     other = corpus("open_gop.mp4", reader="opencv", cache=tmp_path / "cache")
     (tmp_path / "corpus" / "open_gop.mp4").unlink()
     with pytest.raises(VideoError, match="missing"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -99,7 +100,28 @@ def test_sizes_by_hand() -> None:
     assert frame_size(2, 2, FramePolicy()) == (28, 28)
 
 
-@pytest.mark.parametrize("bad", [{"min_frames": 9, "max_frames": 8}, {"max_pixels": 100, "multiple": 28}, {"fps": 0}])
-def test_impossible_policies_are_refused(bad: dict[str, int]) -> None:
+def test_a_size_of_its_own_is_height_and_width() -> None:
+    policy = FramePolicy(size=(224, 336))
+    assert frame_size(1280, 720, policy) == frame_size(2, 2, policy) == (336, 224)
+
+
+def test_a_policy_written_before_there_was_a_size() -> None:
+    data = {"fps": 2.0, "max_frames": 64, "count": None, "min_frames": 2, "max_pixels": 2304, "multiple": 16}
+    policy = FramePolicy.model_validate(data)
+    assert policy == FramePolicy(max_pixels=2304, multiple=16) and policy.size is None
+    assert FramePolicy.model_validate_json(FramePolicy(size=(32, 64)).model_dump_json()).size == (32, 64)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"min_frames": 9, "max_frames": 8},
+        {"max_pixels": 100, "multiple": 28},
+        {"fps": 0},
+        {"size": (0, 28)},
+        {"size": (448, 448)},
+    ],
+)
+def test_impossible_policies_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         FramePolicy(**bad)
