@@ -6,7 +6,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from vtalign.models.features import encoder_outputs, encoder_trains, feature_tensors, transformers_model
+from vtalign.models.features import (
+    call_inside,
+    encoder_outputs,
+    encoder_trains,
+    feature_tensors,
+    is_sharded,
+    transformers_model,
+)
 from vtalign.models.rows import RowBatch
 from vtalign.video.view import VideoView
 
@@ -29,6 +36,12 @@ class FeatureStore:
         inner = transformers_model(model)
         if visual is None or inner is None or encoder_trains(inner, visual.family):
             return batch
+        if is_sharded(model):
+            # What a device holds already differs between devices; here all must make the same one call, for this batch alone.
+            if len(visual.alike) > 1:
+                return batch
+            made = call_inside(model, lambda: encoder_outputs(inner, visual, range(len(visual.views))))
+            return replace(batch, visual=replace(visual, features=tuple(made)))
         features = []
         for index, view in enumerate(visual.views):
             known = self._held.get(view)

@@ -1,17 +1,20 @@
 """Vision features of a batch: each distinct view is encoded once wherever no gradient must flow through the encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.distributed.fsdp import FSDPModule, FullyShardedDataParallel, register_fsdp_forward_method
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from vtalign.errors import InputError
 from vtalign.models.encode import EncodedVideo
 from vtalign.models.families import Family, under
 from vtalign.video.view import VideoView
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -70,27 +73,26 @@ def visual_inputs(family: Family, videos: dict[VideoView, EncodedVideo], shown: 
 def visual_kwargs(model: nn.Module, visual: VisualInputs | None) -> dict[str, Any]:
     """What `model.forward` takes for the visual part of a batch.
 
-    Views that are shown several times are encoded once when no gradient is needed (no_grad, or a frozen encoder) and no wrapper
-    hooks the forward of submodules (FSDP, DeepSpeed stage 3); otherwise pixels are repeated and the plain forward encodes them.
-    Views that cannot be stacked are encoded apart, with their gradient where there is one. Raises InputError where a wrapper
-    forbids that.
+    Views that are shown several times are encoded once when no gradient is needed (no_grad, or a frozen encoder) and the wrapper
+    lets the encoder be called by itself; otherwise pixels are repeated and the plain forward encodes them. Views that cannot be
+    stacked are encoded apart, with their gradient where there is one. Raises InputError where a wrapper forbids that.
     """
     if visual is None:
         return {}
     family = visual.family
     features, groups = visual.features, visual.alike
     if features is None:
-        inner = transformers_model(model)
+        inner, sharded = transformers_model(model), is_sharded(model)
+        if len(groups) > 1 and (inner is None or sharded):
+            shapes = sorted({tuple(frames.shape) for frames in visual.inputs[family.pixels[0]]})
+            raise InputError(
+                f"a batch of views of different shapes {shapes} needs several calls of the encoder, which a sharded model does not "
+                "allow; set the frame policy's `count`"
+            )
         trains = inner is not None and torch.is_grad_enabled() and encoder_trains(inner, family)
-        if len(groups) > 1 or (visual.repeats and not trains):
-            if inner is not None:
-                features = _encoded(inner, visual, groups, trains)
-            elif len(groups) > 1:
-                shapes = sorted({tuple(frames.shape) for frames in visual.inputs[family.pixels[0]]})
-                raise InputError(
-                    f"a batch of views of different shapes {shapes} needs the encoder by itself, which this sharded model does not "
-                    "allow; set the frame policy's `count`"
-                )
+        # whether a view repeats differs between devices, and devices that share weights must make the same calls
+        if inner is not None and (len(groups) > 1 or (not trains and (visual.repeats or sharded))):
+            features = call_inside(model, lambda: _encoded(inner, visual, groups, trains))
     if features is None:
         return visual.joined((*family.pixels, *family.beside), visual.shown)
     return {
@@ -100,13 +102,34 @@ def visual_kwargs(model: nn.Module, visual: VisualInputs | None) -> dict[str, An
 
 
 def transformers_model(model: nn.Module) -> Any | None:
-    """The transformers model under PEFT and DistributedDataParallel; None where a wrapper keeps submodules from being called."""
+    """The transformers model under PEFT, DistributedDataParallel and FSDP2; None where a wrapper keeps submodules from being
+    called (FSDP1, DeepSpeed stage 3)."""
     inner: Any = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
     if hasattr(inner, "get_base_model"):
         inner = inner.get_base_model()
-    sharded = any(type(module).__name__.startswith(("FSDP", "FullyShardedDataParallel")) for module in (model, inner))
+    fsdp1 = isinstance(model, FullyShardedDataParallel)
     zero3 = any(hasattr(parameter, "ds_id") for parameter in inner.parameters())
-    return inner if hasattr(inner, "get_image_features") and not sharded and not zero3 else None
+    return inner if hasattr(inner, "get_image_features") and not fsdp1 and not zero3 else None
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether `model` is sharded with FSDP2: its weights are whole inside calls that it knows of only."""
+    return isinstance(model, FSDPModule)
+
+
+def call_inside(model: nn.Module, function: Callable[[], Result]) -> Result:
+    """Call `function`, which calls submodules of `model`, with the weights gathered as in a forward of `model`.
+
+    Under FSDP2 this is a collective: every device must call it as often as the others.
+    """
+    if not isinstance(model, FSDPModule):
+        return function()
+    root: Any = model
+    if not hasattr(root, "_vtalign_call"):
+        root._vtalign_call = lambda function: function()
+        register_fsdp_forward_method(root, "_vtalign_call")
+    made: Result = root._vtalign_call(function)
+    return made
 
 
 def encoder_trains(inner: Any, family: Family) -> bool:

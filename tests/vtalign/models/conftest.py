@@ -35,11 +35,11 @@ class NoiseFrames:
         return np.stack([draw.integers(0, 256, (*self.size, 3), dtype=np.uint8) for draw in draws])
 
 
-def _make_view(video: str = "video-a", frames: int = 4, fps: float = 2.0) -> VideoView:
+def make_plain_view(video: str = "video-a", frames: int = 4, fps: float = 2.0) -> VideoView:
     return VideoView(tuple(Slot(video, index, index / fps) for index in range(frames)), fps)
 
 
-def _make_lm(scale: float = 0.25, seed: int = 0, **sizes: int) -> VideoLM:
+def make_random_lm(scale: float = 0.25, seed: int = 0, **sizes: int) -> VideoLM:
     model, processor = build_tiny(SENTENCES, seed=seed, width=64, layers=2, mlp=96, vision_width=32, vision_layers=2, **sizes)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -52,18 +52,18 @@ def _make_lm(scale: float = 0.25, seed: int = 0, **sizes: int) -> VideoLM:
 @pytest.fixture(scope="session")
 def make_view() -> Callable[..., VideoView]:
     """(video id, number of frames, fps) -> the plain view."""
-    return _make_view
+    return make_plain_view
 
 
 @pytest.fixture(scope="session")
 def make_lm() -> Callable[..., VideoLM]:
     """A fresh model (scale of the weights, seed): for tests that change it."""
-    return _make_lm
+    return make_random_lm
 
 
 @pytest.fixture(scope="session")
 def lm() -> VideoLM:
-    return _make_lm()
+    return make_random_lm()
 
 
 @pytest.fixture
