@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from vtalign.models.attention import calls
 from vtalign.models.encode import encode_prompts
 from vtalign.models.families import FAMILIES
 from vtalign.models.feature_store import FeatureStore
@@ -138,6 +139,23 @@ def test_shared_rows_give_what_separate_sequences_give(
     separate = build_batch(replace(lm.parts, shares_rows=False, tree_attention=False), rows, frames)
     assert len(separate.input_ids) == sum(separate.branches)
     assert _largest_error(branch_logps(lm.model, separate), reference) < 1e-5
+
+
+@torch.no_grad()
+def test_a_wrong_mask_or_wrong_positions_would_be_seen(
+    family: str, load: LoadLM, frames: FrameSource, make_view: MakeView
+) -> None:
+    lm = load(family)
+    row = Row(Prompt((make_view("video-a", 4), "describe the video .")), (ONE, TWO))
+    batch, before = build_batch(lm.parts, [row], frames), calls["shared"]
+    right, mask = branch_logps(lm.model, batch)
+    assert calls["shared"] > before
+    tail, length = batch.attention_mask.shape[2:]
+    causal = torch.ones(length, length, dtype=torch.bool).tril()[-tail:][None, None]
+    going_on = batch.position_ids.clone()
+    going_on[..., -tail:] = going_on[..., -tail - 1 : -tail] + 1 + torch.arange(tail)
+    for wrong in (replace(batch, attention_mask=causal), replace(batch, position_ids=going_on)):
+        assert (branch_logps(lm.model, wrong)[0] - right)[mask].abs().max() > 0.1
 
 
 @torch.no_grad()
