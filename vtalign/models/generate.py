@@ -1,12 +1,16 @@
-"""Batched writing of responses: prompts about one video are read as one shared row, then one token per step over their caches.
+"""Batched writing of responses: prompts about one video are read as one shared row, and their answers grow on that row.
+
+A step appends one token per open request to its row, and each sees its own path alone. So the keys of a video lie in the cache once,
+however many questions about it are answered.
 
 A loop of our own over the public forward, because `generate()` can neither share a prefill nor keep what a request samples
 independent of who else is in the batch. Greedy results equal `generate()`'s (tested).
 
-Legend: B requests still being written, P padded prompt length, V vocabulary.
+Legend: R rows, W slots (requests that are written on one row, padded), L keys in the cache, V vocabulary.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +23,7 @@ from vtalign.models.forward import kept_logits, position_input, text_inputs
 from vtalign.models.layout import lay_out
 from vtalign.models.requests import FrameSource, Generation, Request
 
-_COMPACT_AT = 0.75  # finished rows leave the batch when this share or less is still open: copying the cache costs about a step
+_COMPACT_AT = 0.75  # finished slots leave the batch when this share or less would stay: to move the others costs about a step
 
 
 @torch.no_grad()
@@ -46,49 +50,64 @@ def _stop_ids(model: Any, parts: LMParts) -> list[int]:
 def _write(model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource, stops: list[int]) -> list[list[int]]:
     device = model.device
     most = max(request.max_new_tokens for request in requests)
-    logits, cache, real_BP, next_position_B, axes = _read(model, parts, requests, source)
-    B, P = real_BP.shape
-    keys_BL = torch.cat([real_BP, torch.ones(B, most, dtype=torch.bool, device=device)], dim=1)
-    limit_B = torch.tensor([request.max_new_tokens for request in requests], device=device)
+    limits = torch.tensor([request.max_new_tokens for request in requests], device=device)
     stop_ids = torch.tensor(stops, device=device)
     choose = _Chooser(requests, most, device)
     tokens: list[list[int]] = [[] for _ in requests]
-    owners = list(range(B))  # which request each row of the batch writes
-    open_B = torch.ones(B, dtype=torch.bool, device=device)
+    logits_RWV, cache, slots, axes = _read(model, parts, requests, source)
     for step in range(most):
-        token_B = choose(logits.float(), step)
-        for owner, token, is_open in zip(owners, token_B.tolist(), open_B.tolist(), strict=True):
-            if is_open:
-                tokens[owner].append(token)
-        open_B &= ~torch.isin(token_B, stop_ids) & (limit_B > step + 1)
-        staying = int(open_B.sum())
-        if staying == 0:
+        token_RW = choose(logits_RWV.float(), slots.owner_RW, step)
+        for owner, token in zip(slots.owner_RW[slots.open_RW].tolist(), token_RW[slots.open_RW].tolist(), strict=True):
+            tokens[owner].append(token)
+        slots.open_RW &= ~torch.isin(token_RW, stop_ids) & (limits[slots.owner_RW] > step + 1)
+        if not slots.open_RW.any():
             break
-        if staying <= len(owners) * _COMPACT_AT:
-            chosen = open_B.nonzero()[:, 0]
-            cache.batch_select_indices(chosen)
-            choose.select(chosen)
-            token_B, next_position_B, keys_BL = token_B[chosen], next_position_B[chosen], keys_BL[chosen]
-            limit_B, open_B = limit_B[chosen], open_B[chosen]
-            owners = [owners[index] for index in chosen.tolist()]
-        logits = model(
-            input_ids=token_B[:, None],
-            attention_mask=keys_BL[:, None, None, : P + step + 1] if parts.shares_rows else None,
-            position_ids=position_input((next_position_B + step).expand(axes, -1)[:, :, None]),
+        token_RW = slots.compact(token_RW, cache)
+        slots.grow()
+        logits_RWV = model(
+            input_ids=token_RW,
+            attention_mask=slots.sees_RWL[:, None] if parts.shares_rows else None,
+            position_ids=position_input((slots.position_RW + step).expand(axes, -1, -1)),
             past_key_values=cache,
             use_cache=True,
-        ).logits[:, -1]
+        ).logits
     return tokens
+
+
+@dataclass
+class _Slots:
+    """Who is written where. `owner_RW` long: the request of a slot; `open_RW` bool: whether it is still written; `position_RW`
+    long: the position of its first new token; `sees_RWL` bool: the keys on its path."""
+
+    owner_RW: torch.Tensor
+    open_RW: torch.Tensor
+    position_RW: torch.Tensor
+    sees_RWL: torch.Tensor
+
+    def compact(self, token_RW: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
+        """`token_RW` of the slots that stay. Rows and columns of slots without an open request leave; keys of a row stay."""
+        rows, width = self.open_RW.any(1).nonzero()[:, 0], int(self.open_RW.sum(1).max())
+        if len(rows) * width > _COMPACT_AT * self.open_RW.numel():
+            return token_RW
+        if len(rows) < len(self.open_RW):
+            cache.batch_select_indices(rows)
+        columns = (~self.open_RW[rows]).byte().argsort(dim=1, stable=True)[:, :width]  # the open ones first
+        chosen = rows[:, None], columns
+        self.owner_RW, self.open_RW, self.position_RW = self.owner_RW[chosen], self.open_RW[chosen], self.position_RW[chosen]
+        self.sees_RWL = self.sees_RWL[chosen]
+        return token_RW[chosen]
+
+    def grow(self) -> None:
+        """One more key per slot, seen by that slot alone."""
+        R, W = self.owner_RW.shape
+        own = torch.eye(W, dtype=torch.bool, device=self.sees_RWL.device).expand(R, W, W)
+        self.sees_RWL = torch.cat([self.sees_RWL, own], dim=2)
 
 
 def _read(
     model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource
-) -> tuple[torch.Tensor, DynamicCache, torch.Tensor, torch.Tensor, int]:
-    """Prefill: first logits (B, V), a cache of left-padded prompts, which of its keys are real (B, P), next positions (B,) and
-    how many axes a position has.
-
-    Requests about the same views are read as one shared row; each then gets its own copy of the keys on its path.
-    """
+) -> tuple[torch.Tensor, DynamicCache, _Slots, int]:
+    """Prefill: first logits (R, W, V), the cache of the shared rows, who is written where and how many axes a position has."""
     device = model.device
     prompts, videos = encode_prompts(parts, [request.prompt for request in requests], source)
     layout = lay_out(
@@ -99,62 +118,51 @@ def _read(
     keep = np.zeros(layout.ids.shape, dtype=bool)
     keep[rows, ends] = True
     number = keep.cumsum().reshape(keep.shape) - 1
-    read = DynamicCache(config=model.config.get_text_config())
+    cache = DynamicCache(config=model.config.get_text_config())
     logits_KV = kept_logits(
         model,
         parts.family,
         torch.from_numpy(keep).to(device),
         **text_inputs(*(torch.from_numpy(array).to(device) for array in (layout.ids, layout.positions, layout.types))),
         attention_mask=torch.from_numpy(layout.mask[:, None]).to(device) if parts.shares_rows else None,
-        past_key_values=read,
+        past_key_values=cache,
         use_cache=True,
         **visual_kwargs(model, visual.to(device) if visual else None),
     )
+    R, L = layout.ids.shape
+    W = int(np.bincount(rows).max())
+    owner, is_open, sees = np.zeros((R, W), np.int64), np.zeros((R, W), dtype=bool), np.zeros((R, W, L), dtype=bool)
+    for index, place in enumerate(layout.places):
+        column = int(is_open[place.row].sum())
+        owner[place.row, column], is_open[place.row, column], sees[place.row, column, place.prompt] = index, True, True
+    sees[~is_open, 0] = True  # a query without any key is not a number
     # Behind the largest position, as `generate()` does it. Where positions are the library's own, a long video may reach beyond
     # the text that follows it; in all other cases the last token has the largest.
-    next_position_B = torch.tensor([int(prompt.positions.max()) + 1 for prompt in prompts], device=device)
-    first, axes = logits_KV[torch.from_numpy(number[rows, ends]).to(device)], len(layout.positions)
-    B, P = len(prompts), max(map(len, prompts))
-    if not parts.shares_rows:
-        return first, read, torch.ones(B, P, dtype=torch.bool, device=device), next_position_B, axes
-    path_BP, real_BP = np.zeros((B, P), np.int64), np.zeros((B, P), dtype=bool)
-    for index, place in enumerate(layout.places):
-        path_BP[index, P - len(place.prompt) :], real_BP[index, P - len(place.prompt) :] = place.prompt, True
-    rows_B1, path = torch.from_numpy(rows)[:, None].to(device), torch.from_numpy(path_BP).to(device)
-    cache = DynamicCache(config=model.config.get_text_config())
-    layer: Any
-    for number_of_layer, layer in enumerate(read.layers):
-        # (rows, heads, L, head size) -> (B, P, heads, head size) by path -> cache layout
-        keys, values = (kept.transpose(1, 2)[rows_B1, path].transpose(1, 2) for kept in (layer.keys, layer.values))
-        cache.update(keys, values, number_of_layer)
-    return first, cache, torch.from_numpy(real_BP).to(device), next_position_B, axes
+    position = np.array([int(prompt.positions.max()) + 1 for prompt in prompts])[owner]
+    slots = _Slots(*(torch.from_numpy(array).to(device) for array in (owner, is_open, position, sees)))
+    return logits_KV[torch.from_numpy(number[rows, ends][owner]).to(device)], cache, slots, len(layout.positions)
 
 
 class _Chooser:
     """Next tokens: the most likely one, or, at a temperature, the one where the request's own uniform numbers fall."""
 
     def __init__(self, requests: Sequence[Request], steps: int, device: torch.device) -> None:
-        self._temperature_B = torch.tensor([request.temperature for request in requests], device=device)
+        self._temperatures = torch.tensor([request.temperature for request in requests], device=device)
         self._samples = any(request.temperature > 0 for request in requests)
         if self._samples:
             # one stream per request, so that neither its neighbours nor its place in the batch change what it draws
             streams = [np.random.default_rng(request.seed).random(steps) for request in requests]
-            self._uniform_BS = torch.from_numpy(np.stack(streams)).to(device)
+            self._uniforms = torch.from_numpy(np.stack(streams)).to(device)
 
-    def __call__(self, logits_BV: torch.Tensor, step: int) -> torch.Tensor:
-        greedy_B = logits_BV.argmax(-1)
+    def __call__(self, logits_RWV: torch.Tensor, owner_RW: torch.Tensor, step: int) -> torch.Tensor:
+        greedy_RW = logits_RWV.argmax(-1)
         if not self._samples:
-            return greedy_B
-        scale_B = self._temperature_B.clamp(min=1e-6)[:, None]
-        cumulative_BV = (logits_BV / scale_B).softmax(-1).double().cumsum(-1)
-        threshold_B1 = self._uniform_BS[:, step, None] * cumulative_BV[:, -1:]
-        sampled_B = torch.searchsorted(cumulative_BV, threshold_B1, right=True)[:, 0].clamp(max=logits_BV.shape[-1] - 1)
-        return torch.where(self._temperature_B > 0, sampled_B, greedy_B)
-
-    def select(self, rows: torch.Tensor) -> None:
-        self._temperature_B = self._temperature_B[rows]
-        if self._samples:
-            self._uniform_BS = self._uniform_BS[rows]
+            return greedy_RW
+        temperature_RW = self._temperatures[owner_RW]
+        cumulative_RWV = (logits_RWV / temperature_RW.clamp(min=1e-6)[..., None]).softmax(-1).double().cumsum(-1)
+        threshold_RW1 = self._uniforms[owner_RW, step, None] * cumulative_RWV[..., -1:]
+        sampled_RW1 = torch.searchsorted(cumulative_RWV, threshold_RW1, right=True).clamp(max=logits_RWV.shape[-1] - 1)
+        return torch.where(temperature_RW > 0, sampled_RW1[..., 0], greedy_RW)
 
 
 def _finished(parts: LMParts, ids: list[int], stops: list[int]) -> Generation:
