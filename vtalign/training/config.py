@@ -40,6 +40,11 @@ class CurriculumSettings(Config):
         description="so many stages of equal size, or `by_value`: one for each distinct difficulty; the order inside a stage is "
         "random. Default: by_value for strengths, otherwise 4",
     )
+    window: Annotated[int, Field(ge=1)] | Literal["stage"] = Field(
+        "stage",
+        description="how far apart, in optimiser steps, pairs about one video may lie to be brought together: they share a row, which "
+        "is faster, and a step sees fewer videos. `stage`: all of a curriculum stage",
+    )
 
 
 class StageSettings(Config):

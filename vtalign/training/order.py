@@ -1,7 +1,7 @@
 """The order in which a dpo stage meets its pairs, from its curriculum."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import groupby
 from typing import Literal
 
@@ -13,9 +13,12 @@ DEFAULT_STAGES = 4  # where every pair has a difficulty of its own
 
 
 def curriculum_order(
-    examples: Sequence[PairExample], curriculum: CurriculumSettings, wanted: int, seed: int
+    examples: Sequence[PairExample], curriculum: CurriculumSettings, wanted: int, seed: int, *, per_step: int = 1
 ) -> tuple[list[int], list[int]]:
     """(`wanted` indices of examples in the order of training, stage of each example from 1 = easiest).
+
+    Pairs about the same views that lie within `curriculum.window` steps of `per_step` pairs come together, to share rows, but never
+    across the border of two stages that follow each other.
 
     The whole training is one curriculum: where it is no whole number of passes, every stage is shortened alike, so that the
     hardest one (or, in reverse, the easiest) is not the one that gets lost.
@@ -29,7 +32,8 @@ def curriculum_order(
         seed=seed,
     )
     stages, indices = sampler.pair_stages, sampler.indices
-    if curriculum.order in ("easy_to_hard", "hard_to_easy"):
+    staged = curriculum.order in ("easy_to_hard", "hard_to_easy")
+    if staged:
         runs = [list(run) for _, run in groupby(indices, key=stages.__getitem__)]
         kept, done, seen = [], 0, 0
         for run in runs:
@@ -38,7 +42,32 @@ def curriculum_order(
             kept += run[: goal - done]
             done = goal
         indices = kept
-    return indices[:wanted], [stage + 1 for stage in stages]
+    keys = [example.prompt.views for example in examples]
+    window = len(examples) if curriculum.window == "stage" else curriculum.window * per_step
+    indices = together(indices[:wanted], keys, stages if staged else [0] * len(stages), window)
+    return indices, [stage + 1 for stage in stages]
+
+
+def together(order: Sequence[int], keys: Sequence[Hashable], stages: Sequence[int], window: int) -> list[int]:
+    """`order` cut into stretches of at most `window` positions, of one stage and without repeats; in each of them indices of
+    equal keys stand side by side, where the first of them stood."""
+    found: list[int] = []
+    stretch: dict[int, None] = {}
+    for index in [*order, None]:
+        if (
+            index is None
+            or len(stretch) == window
+            or index in stretch
+            or (stretch and stages[index] != stages[next(iter(stretch))])
+        ):
+            alike: dict[Hashable, list[int]] = {}
+            for member in stretch:
+                alike.setdefault(keys[member], []).append(member)
+            found += [member for members in alike.values() for member in members]
+            stretch = {}
+        if index is not None:
+            stretch[index] = None
+    return found
 
 
 def _difficulties(examples: Sequence[PairExample], curriculum: CurriculumSettings) -> list[float]:

@@ -105,7 +105,7 @@ def _planned_pairs(
     devices: int,
 ) -> PreparedStage:
     wanted = examples_wanted(len(pairs), stage.pairs_per_step, epochs=stage.epochs, max_steps=stage.max_steps)
-    order, levels = curriculum_order(pairs, stage.curriculum, wanted, stage_seed(config, stage))
+    order, levels = curriculum_order(pairs, stage.curriculum, wanted, stage_seed(config, stage), per_step=stage.pairs_per_step)
     pairs = [replace(pair, level=level) for pair, level in zip(pairs, levels, strict=True)]
     plan = _plan(order, pairs, stage, devices)
     identity = stable_id("stage", [pair.id for pair in pairs], [pair.swapped for pair in pairs], plan.steps)

@@ -7,7 +7,7 @@ from vtalign.errors import InputError
 from vtalign.preference.pair import PreferencePair
 from vtalign.training.config import CurriculumSettings
 from vtalign.training.data import PairExample
-from vtalign.training.order import curriculum_order
+from vtalign.training.order import curriculum_order, together
 
 
 @pytest.fixture
@@ -80,3 +80,28 @@ def test_swapped_labels_keep_the_order(examples: list[PairExample]) -> None:
     for by in ("score", "strength"):
         settings = CurriculumSettings.model_validate({"order": "easy_to_hard", "by": by})
         assert curriculum_order(examples, settings, 10, seed=0) == curriculum_order(swapped, settings, 10, seed=0)
+
+
+@pytest.mark.parametrize("order", ["easy_to_hard", "random"])
+def test_pairs_about_one_video_come_together_inside_their_stage(examples: list[PairExample], order: str) -> None:
+    wanted = 2 * len(examples)  # every pair comes twice, and never two times in one stretch
+    apart, levels = curriculum_order(examples, CurriculumSettings(order=order, stages=2, window=1), wanted, seed=0)
+    near, same_levels = curriculum_order(examples, CurriculumSettings(order=order, stages=2), wanted, seed=0)
+    assert levels == same_levels and sorted(near) == sorted(apart) and near != apart
+    if order == "easy_to_hard":
+        assert [levels[i] for i in near] == [levels[i] for i in apart]
+    half = len(examples) if order == "random" else sum(level == 1 for level in levels)
+    for start in (0, half):
+        videos = [examples[i].pair.video_id for i in near[start : start + half]]
+        assert len(set(near[start : start + half])) == half
+        assert sum(one != other for one, other in pairwise(videos)) == len(set(videos)) - 1
+
+
+def test_a_window_bounds_how_far_pairs_move() -> None:
+    order, keys = [0, 1, 2, 3, 4, 5], ["a", "b", "a", "b", "a", "b"]
+    assert together(order, keys, [0] * 6, 1) == order
+    assert together(order, keys, [0] * 6, 4) == [0, 2, 1, 3, 4, 5]
+    assert together(order, keys, [0] * 6, 6) == [0, 2, 4, 1, 3, 5]
+    assert together(order, keys, [0, 0, 0, 1, 1, 1], 6) == [0, 2, 1, 3, 5, 4]
+    assert together([0, 1, 2, 0, 2], keys, [0] * 6, 6) == [0, 2, 1, 0, 2]
+    assert together([], keys, [0] * 6, 6) == []

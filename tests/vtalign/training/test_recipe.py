@@ -186,11 +186,11 @@ def test_the_folder_of_another_run_is_refused(recipe: Recipe, tmp_path: Path) ->
 
 @pytest.mark.parametrize("lora", [None, {"r": 4, "alpha": 8}])
 def test_bfloat16(recipe: Recipe, tmp_path: Path, lora: dict[str, int] | None) -> None:
-    config = recipe(tmp_path / "run", dpo={"max_steps": 3, "lora": lora}, sft={"max_steps": 1}, dtype="bfloat16")
+    config = recipe(tmp_path / "run", dpo={"max_steps": 4, "lora": lora}, sft={"max_steps": 1}, dtype="bfloat16")
     summary = run_recipe(config)
     assert {weight.dtype for weight in load_file(summary.model / "model.safetensors").values()} == {torch.bfloat16}
     rows = read_history(summary.history)
-    assert abs(rows[0]["rewards/margins"]) < 0.2 < rows[2]["rewards/margins"]
+    assert abs(rows[0]["rewards/margins"]) < 0.2 < rows[3]["rewards/margins"]
 
 
 @pytest.mark.slow
