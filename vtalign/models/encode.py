@@ -202,12 +202,17 @@ def _positioned(
     ids_P = np.asarray(ids, dtype=np.int64)
     types_P = np.where(ids_P == parts.video_token_id, VIDEO, TEXT)
     if len(ids_P) >= parts.max_positions:
-        about = f" about {', '.join(map(_named, prompt.views))}" if prompt.views else f" ({prompt.text[:80]!r})"
+        about = about_views(prompt.views) or f"({prompt.text[:80]!r})"
         raise InputError(
-            f"a prompt{about} of {len(ids_P)} tokens ({int((types_P == VIDEO).sum())} visual) does not fit the model's "
+            f"a prompt {about} of {len(ids_P)} tokens ({int((types_P == VIDEO).sum())} visual) does not fit the model's "
             f"{parts.max_positions} positions; lower the frame policy's `max_frames` or `max_pixels`, or shorten the text"
         )
     return ids_P, types_P, parts.position_rule(types_P, grids)
+
+
+def about_views(views: Sequence[VideoView]) -> str:
+    """Which views a prompt shows, for an error message; nothing for a prompt without any."""
+    return "about " + ", ".join(map(_named, views)) if views else ""
 
 
 def _named(view: VideoView) -> str:

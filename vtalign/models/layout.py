@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtalign.errors import InputError
-from vtalign.models.encode import EncodedPrompt
+from vtalign.models.encode import EncodedPrompt, about_views
 from vtalign.models.positions import TEXT
 from vtalign.video.view import VideoView
 
@@ -57,6 +57,8 @@ def lay_out(given: Sequence[tuple[EncodedPrompt, Branches]], max_positions: int,
     Prompts that show the same views share a row where that saves tokens; with `share` off every given one has its own row.
     With `dense` the mask has all L rows. Raises InputError where a response runs beyond the model's positions.
     """
+    for prompt, branches in given:
+        _require_room(prompt, branches, max_positions)
     groups = _groups(given) if share else [[index] for index in range(len(given))]
     rows = [_Tree([given[index] for index in group]) for group in groups]
     B, L = len(rows), max(len(row.ids) for row in rows)
@@ -71,10 +73,18 @@ def lay_out(given: Sequence[tuple[EncodedPrompt, Branches]], max_positions: int,
         ids[number, :size], types[number, :size], positions[:, number, :size] = row.ids, row.types, row.positions
         mask[number, : size - start, :size] = tree_mask(np.asarray(row.nodes), row.parents, start)
         places.update((index, Place(number, *place)) for index, place in zip(group, row.places, strict=True))
-    if int(positions.max()) >= max_positions:
-        raise InputError(f"prompt and response need {int(positions.max()) + 1} positions, the model has {max_positions}")
     in_order, shown = [places[index] for index in range(len(given))], [view for row in rows for view in row.views]
     return Layout(ids, types, positions, mask, () if dense else _blocks(rows, L), in_order, shown)
+
+
+def _require_room(prompt: EncodedPrompt, branches: Branches, max_positions: int) -> None:
+    longest = max(map(len, branches), default=0)
+    needed = max(int(prompt.positions.max()), int(prompt.positions[:, -1].max()) + longest) + 1
+    if needed > max_positions:
+        about = about_views(prompt.views) or "to a prompt of text alone"
+        raise InputError(
+            f"a response {about} of {longest} tokens needs {needed} positions with its prompt, the model has {max_positions}"
+        )
 
 
 def tree_mask(nodes_L: NDArray[np.int64], parents: list[int], start: int = 0) -> NDArray[np.bool_]:

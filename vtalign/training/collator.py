@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from vtalign.errors import VideoError
+from vtalign.errors import InputError, VideoError
 from vtalign.models.encode import LMParts
 from vtalign.models.requests import FrameSource, Row
 from vtalign.models.rows import RowBatch, build_batch
@@ -71,7 +71,7 @@ class BatchCollator:
     """Makes the model's inputs: called with a micro-batch of examples, it gives `{"batch": ..}` (Trainer wants a mapping).
 
     `make` is `pair_batch` or `sft_batch`. An example whose video cannot be read any more (it could before the stage) is left out,
-    with one logged line.
+    with one logged line. Raises InputError, naming the example, where one does not fit the model.
     """
 
     def __init__(self, parts: LMParts, source: FrameSource, make: Make) -> None:
@@ -83,6 +83,16 @@ class BatchCollator:
         except VideoError:
             readable = [example for example in examples if self._is_readable(example)]
             return {"batch": self._make(self._parts, readable, self._source)}
+        except InputError:
+            for example in examples:
+                self._require_fitting(example)
+            raise
+
+    def _require_fitting(self, example: PairExample | SFTExample) -> None:
+        try:
+            self._make(self._parts, [example], self._source)
+        except InputError as error:
+            raise InputError(f"{example.id}: {error}") from None
 
     def _is_readable(self, example: PairExample | SFTExample) -> bool:
         try:

@@ -17,6 +17,8 @@ from vtalign.training.collator import Batch
 from vtalign.training.objective import StepTotals, SumOf
 from vtalign.training.schedule import PlannedBatches, StepPlan
 
+_LISTED = 16  # ids in an error message
+
 Share = Callable[[torch.Tensor, torch.Tensor, Any, StepTotals], tuple[torch.Tensor, SumOf]]
 Metrics = Callable[[dict[str, float]], dict[str, float]]
 
@@ -64,7 +66,7 @@ class StageTrainer(Trainer):
         logps_NT, mask_NT = branch_logps(model, self._features.fill(model, batch.rows))
         loss, sums = self._share(logps_NT, mask_NT, batch, num_items_in_batch)
         if not torch.isfinite(loss):
-            raise RunFailed(f"the loss is {loss.item()} at step {self.state.global_step + 1}, in {', '.join(batch.ids[:4])}")
+            raise RunFailed(f"the loss is {loss.item()} at step {self.state.global_step + 1}, in {_listed(batch.ids)}")
         for name, value in sums.items():
             self._window[name] += value
         # gradients are averaged over devices, shares must be summed
@@ -98,3 +100,7 @@ class StageTrainer(Trainer):
         if self.args.world_size > 1:
             raise RunFailed("no video of a micro-batch can be read any more; other devices would wait for it forever")
         return torch.stack([parameter.sum() * 0.0 for parameter in model.parameters() if parameter.requires_grad]).sum()
+
+
+def _listed(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:_LISTED]) + (f" and {len(ids) - _LISTED} more" if len(ids) > _LISTED else "")

@@ -68,7 +68,12 @@ def test_frames_and_prompts_that_do_not_fit(
             {"max_positions": 10},
             r"a prompt about view .*video video-a.* tokens \(\d+ visual\) does not fit .* 10",
         ),
-        ((LONG,), frames, {"max_positions": 200}, "prompt and response need .* positions, the model has 200"),
+        (
+            ("x", LONG),
+            frames,
+            {"max_positions": 200},
+            r"a response about view .*video video-a.* of \d{3} tokens needs \d{3} positions .* the model has 200",
+        ),
     ):
         _refused(lambda r=rows, s=source, c=changed: build_batch(replace(parts, **c), [Row(prompt, r)], s), expected, "")  # type: ignore[misc]
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from vtalign.errors import InputError
 from vtalign.models.video_lm import VideoLM
 from vtalign.training.collator import BatchCollator, coalesce, pair_batch, sft_batch
 from vtalign.training.data import PairExample, SFTExample
@@ -49,3 +50,9 @@ def test_an_unreadable_video_costs_its_pairs_and_a_line(
         assert nothing.rows is None and nothing.count == 0 and nothing.tokens == 0
         assert BatchCollator(lm.parts, broken, sft_batch)([SFTExample("a", lost.prompt, "x")])["batch"].rows is None
     assert sum(lost.id in line and "missing" in line for line in caplog.messages) == 2
+
+
+def test_a_response_that_does_not_fit_the_model_is_named(lm: VideoLM, store: FrameStore, examples: list[PairExample]) -> None:
+    long = replace(examples[1], rejected="a red square " * 9000)
+    with pytest.raises(InputError, match=rf"^{long.id}: a response about view .* positions"):
+        BatchCollator(lm.parts, store, pair_batch)([examples[0], long, examples[2]])
