@@ -5,7 +5,6 @@
 
 import tempfile
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from vtalign.training.arguments import stage_arguments
 from vtalign.training.collator import BatchCollator, coalesce, pair_batch
 from vtalign.training.config import DPOStage, LoraSettings, TrainConfig
 from vtalign.training.data import PairExample
-from vtalign.training.objective import dpo_metrics, dpo_share
+from vtalign.training.objective import PreferenceObjective
 from vtalign.training.schedule import plan_steps
 from vtalign.training.trainable import prepare_trainable
 from vtalign.training.trainer import StageTrainer
@@ -56,8 +55,7 @@ def train(lm: VideoLM, source: Noise, job: dict[str, Any]) -> dict[str, Any]:
             model=prepare_trainable(lm, stage, checkpointing=config.gradient_checkpointing),
             args=arguments,
             plan=plan,
-            share=partial(dpo_share, stage=stage),
-            metrics=dpo_metrics,
+            objective=PreferenceObjective(stage),
             examples=pairs,
             data_collator=BatchCollator(parts, source, pair_batch),
         )
@@ -66,11 +64,11 @@ def train(lm: VideoLM, source: Noise, job: dict[str, Any]) -> dict[str, Any]:
         clock.watch(trainer)
         loaded = peak_megabytes(device)
         trainer.train()
-    logs = [entry for entry in trainer.state.log_history if "dpo_loss" in entry]
+    logs = [entry for entry in trainer.state.log_history if "loss/dpo" in entry]
     return {
         **clock.timed(),
         "reference": reference[1:],
-        "losses": [entry["dpo_loss"] for entry in logs],
+        "losses": [entry["loss/dpo"] for entry in logs],
         "logps": [[entry["logps/chosen"], entry["logps/rejected"]] for entry in logs],
         "token_ids": [_token_ids(lm.parts, pair, source) for pair in pairs[:k]],
         "prompt_tokens": len(encode_prompts(lm.parts, [pairs[0].prompt], source)[0][0]),
@@ -88,11 +86,11 @@ def _with_reference(
     for at in range(0, len(pairs), k):
         group = pairs[at : at + k]
         clock = Clock(device)
-        rows, chosen, rejected = coalesce(group)
-        totals = [score.total for row in lm.score(rows, source) for score in row]
+        rows, sides = coalesce(group)
+        tokens = [score.token_logps for row in lm.score(rows, source) for score in row]
         seconds.append(clock())
-        sides = zip(group, chosen, rejected, strict=True)
-        scored += [replace(pair, reference=(totals[first], totals[second])) for pair, first, second in sides]
+        for number, pair in enumerate(group):
+            scored.append(replace(pair, reference={side: tokens[int(branch[number])] for side, branch in sides.items()}))
     return scored, seconds
 
 

@@ -39,4 +39,8 @@ def test_a_score_that_is_no_number(
     assert (lost.id, lost.outcome, lost.reason) == (rows[0]["pair_id"], "failed", "score_not_finite")
     assert f"{name}={value}" in lost.detail
     assert [row["pair_id"] for row in result.rows] == [row["pair_id"] for row in rows[1:]]
-    assert result.rows[0]["scores"] == vars(SCORES) and result.rows[0]["token_logps"] == {"chosen": (-3.0,), "rejected": (-4.0,)}
+    assert result.rows[0]["scores"] == vars(SCORES) and result.rows[0]["token_logps"] == {
+        "chosen": (-3.0,),
+        "rejected": (-4.0,),
+        "chosen_perturbed": None,
+    }

@@ -90,25 +90,24 @@ def build_batch(lm_parts: LMParts, rows: Sequence[Row], source: FrameSource) -> 
 
 def branch_logps(model: nn.Module, batch: RowBatch) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probs float32 (N, T) of every branch token (0 where masked) and the mask bool (N, T). Differentiable."""
-    kept_KV = _kept_logits(model, batch)
-    normaliser_K = kept_KV.logsumexp(-1)
-    logps_NT = kept_KV[batch.kept_index, batch.targets] - normaliser_K[batch.kept_index]
+    return target_logps(row_logits(model, batch), batch)
+
+
+def target_logps(logits_KV: torch.Tensor, batch: RowBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    """`branch_logps` from the `row_logits` of `batch`."""
+    normaliser_K = logits_KV.logsumexp(-1)
+    logps_NT = logits_KV[batch.kept_index, batch.targets] - normaliser_K[batch.kept_index]
     return logps_NT.masked_fill(~batch.target_mask, 0.0), batch.target_mask
 
 
-def branch_logits(model: nn.Module, batch: RowBatch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits float32 (N, T, V) that predict every branch token, and the mask bool (N, T), for losses on whole distributions."""
-    return _kept_logits(model, batch)[batch.kept_index], batch.target_mask
+def row_logits(model: nn.Module, batch: RowBatch) -> torch.Tensor:
+    """Logits float32 (K, V) at the kept positions; `batch.kept_index` says which of them predicts a branch token. Differentiable."""
+    return kept_logits(model, batch.family, batch.keep, **_inputs(model, batch)).float()
 
 
 def kept_states(model: nn.Module, batch: RowBatch) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits (K, V) and the hidden states (K, D) behind them, of one forward, in the dtype of the model."""
     return kept_logits_and_hidden(model, batch.family, batch.keep, **_inputs(model, batch))
-
-
-def _kept_logits(model: nn.Module, batch: RowBatch) -> torch.Tensor:
-    """float32 (K, V)"""
-    return kept_logits(model, batch.family, batch.keep, **_inputs(model, batch)).float()
 
 
 def _inputs(model: nn.Module, batch: RowBatch) -> dict[str, Any]:

@@ -58,10 +58,12 @@ class Scores:
 
 @dataclass(frozen=True)
 class TokenLogps:
-    """Log-probs (nats) of every token of the two responses on the clean view, the end of turn last; they sum up to `Scores`."""
+    """Log-probs (nats) of every token of the two responses on the clean view, and of the chosen one on the perturbed view, the end
+    of turn last; they sum up to `Scores`."""
 
     chosen: tuple[float, ...]
     rejected: tuple[float, ...]
+    chosen_perturbed: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ PAIR_SCHEMA = pa.schema(
                 ]
             ),
         ),
-        ("token_logps", pa.struct([("chosen", pa.list_(pa.float32())), ("rejected", pa.list_(pa.float32()))])),
+        ("token_logps", pa.struct([(name, pa.list_(pa.float32())) for name in ("chosen", "rejected", "chosen_perturbed")])),
         ("difficulty", pa.float64()),
         ("fingerprint", _TEXT),
     ],
@@ -282,7 +282,8 @@ def _perturbation(data: Mapping[str, Any] | None) -> AppliedPerturbation | None:
 def _token_logps(data: Mapping[str, Any] | None) -> TokenLogps | None:
     if data is None or data.get("chosen") is None or data.get("rejected") is None:
         return None
-    return TokenLogps(tuple(data["chosen"]), tuple(data["rejected"]))
+    perturbed = data.get("chosen_perturbed")
+    return TokenLogps(tuple(data["chosen"]), tuple(data["rejected"]), tuple(perturbed) if perturbed is not None else None)
 
 
 def _spans(data: Iterable[Mapping[str, int]] | None, length: int) -> Spans:

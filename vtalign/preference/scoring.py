@@ -50,7 +50,8 @@ def score_pairs(
         for pair in group.pairs:
             moved = on_perturbed[pair.perturbed_view.view_id] if pair.perturbed_view is not None else None
             scores = _scores(chosen, on_clean[pair.rejected], moved)
-            tokens = TokenLogps(_floats(chosen), _floats(on_clean[pair.rejected]))
+            perturbed = _floats(moved) if moved is not None else None
+            tokens = TokenLogps(_floats(chosen), _floats(on_clean[pair.rejected]), perturbed)
             scored[pair.pair_id] = replace(pair, scores=scores, token_logps=tokens, fingerprint=model.fingerprint)
     return [scored[pair.pair_id] for pair in pairs]
 

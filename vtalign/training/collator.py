@@ -1,20 +1,23 @@
-"""Examples of a micro-batch -> one forward: pairs that share view, prompt and chosen response become one row.
+"""Examples of a micro-batch -> one forward: what pairs say about one prompt becomes one row.
 
-Legend: n examples, N branches of the forward.
+Legend: n pairs, N branches of the forward, T longest of them.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from vtalign.errors import InputError, VideoError
-from vtalign.models.encode import LMParts
+from vtalign.errors import InputError, RunFailed, VideoError
+from vtalign.models.encode import LMParts, response_offsets
+from vtalign.models.prompt import Prompt
 from vtalign.models.requests import FrameSource, Row
 from vtalign.models.rows import RowBatch, build_batch
-from vtalign.training.data import PairExample, SFTExample
+from vtalign.preference.pair import Spans
+from vtalign.preference.spans import phrase_mask
+from vtalign.training.data import PairExample, SFTExample, Side
 
 logger = logging.getLogger(__name__)
 
@@ -23,15 +26,18 @@ logger = logging.getLogger(__name__)
 class PairBatch:
     """Pairs of one forward.
 
-    chosen, rejected: long (n,), the branch (row of the log-probs) of each pair's sides; reference: float32 (n, 2), token-summed
-    log-probs under the reference; tokens: chosen-response tokens, counted once a pair; levels: sum of the pairs' curriculum
-    stages. `rows` is None where no video could be read.
+    sides: for each side that is read, long (n,), the branch (row of the log-probs) of every pair; reference: float32 (N, T),
+    token log-probs of the branches under the reference, None where it is computed beside the policy or not needed; phrases: bool
+    (n, T) by side, the tokens that differ; lists: long (n,), the example that a pair belongs to; tokens: chosen-response tokens,
+    counted once a pair; groups: distinct prompts and chosen responses; levels: sum of the pairs' curriculum stages. `rows` is None
+    where no video could be read.
     """
 
     rows: RowBatch | None
-    chosen: torch.Tensor
-    rejected: torch.Tensor
-    reference: torch.Tensor
+    sides: dict[Side, torch.Tensor]
+    reference: torch.Tensor | None
+    phrases: dict[Side, torch.Tensor]
+    lists: torch.Tensor
     ids: tuple[str, ...]
     tokens: int
     groups: int
@@ -42,9 +48,14 @@ class PairBatch:
         return len(self.ids)
 
     def to(self, device: torch.device | str) -> "PairBatch":
-        rows = self.rows.to(device) if self.rows is not None else None
-        moved = {name: getattr(self, name).to(device) for name in ("chosen", "rejected", "reference")}
-        return replace(self, rows=rows, **moved)
+        return replace(
+            self,
+            rows=self.rows.to(device) if self.rows is not None else None,
+            sides={side: branch.to(device) for side, branch in self.sides.items()},
+            reference=self.reference.to(device) if self.reference is not None else None,
+            phrases={side: mask.to(device) for side, mask in self.phrases.items()},
+            lists=self.lists.to(device),
+        )
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,7 @@ class BatchCollator:
 
     def _is_readable(self, example: PairExample | SFTExample) -> bool:
         try:
-            for view in example.prompt.views:
+            for view in example.views:
                 self._source.frames(view)
         except VideoError as error:
             logger.warning("left out of its step: %s: %s", example.id, error)
@@ -104,20 +115,21 @@ class BatchCollator:
         return True
 
 
-def pair_batch(parts: LMParts, pairs: Sequence[PairExample], source: FrameSource) -> PairBatch:
-    """Raises VideoError and InputError as `build_batch`; every pair needs its reference."""
-    groups, chosen, rejected = coalesce(pairs)
-    rows = build_batch(parts, groups, source) if groups else None
-    tokens = int(rows.target_mask[chosen].sum()) if rows is not None else 0
-    reference = torch.tensor([pair.reference for pair in pairs], dtype=torch.float32).reshape(-1, 2)
+def pair_batch(parts: LMParts, examples: Sequence[PairExample], source: FrameSource) -> PairBatch:
+    """Raises VideoError and InputError as `build_batch`. All examples are of one stage: they have the same sides."""
+    pairs = [pair for example in examples for pair in example.pairs]
+    given, sides = coalesce(pairs)
+    rows = build_batch(parts, given, source) if given else None
+    chosen = sides.get("chosen", torch.zeros(0, dtype=torch.long))
     return PairBatch(
         rows=rows,
-        chosen=torch.tensor(chosen, dtype=torch.long),
-        rejected=torch.tensor(rejected, dtype=torch.long),
-        reference=reference,
-        ids=tuple(pair.id for pair in pairs),
-        tokens=tokens,
-        groups=len(groups),
+        sides=sides,
+        reference=_reference(pairs, sides, rows.target_mask) if rows is not None else None,
+        phrases=_phrases(parts, pairs, rows.targets.shape[1]) if rows is not None else {},
+        lists=torch.tensor([number for number, example in enumerate(examples) for _ in example.pairs], dtype=torch.long),
+        ids=tuple(pair.pair.pair_id for pair in pairs),
+        tokens=int(rows.target_mask[chosen].sum()) if rows is not None else 0,
+        groups=len({(pair.prompt, pair.chosen) for pair in pairs}),
         levels=sum(pair.level for pair in pairs),
     )
 
@@ -130,19 +142,51 @@ def sft_batch(parts: LMParts, examples: Sequence[SFTExample], source: FrameSourc
     return SFTBatch(rows, tuple(example.id for example in examples), tokens)
 
 
-def coalesce(pairs: Sequence[PairExample]) -> tuple[list[Row], list[int], list[int]]:
-    """Rows `(prompt, (chosen, rejected, ..))`, one for each distinct prompt and chosen response, in order of appearance; and for
-    each pair the branch of its chosen and of its rejected response, over all rows. Equal responses of a row are one branch.
-    """
-    branches: dict[tuple[Any, str], list[str]] = {}
+def coalesce(pairs: Sequence[PairExample]) -> tuple[list[Row], dict[Side, torch.Tensor]]:
+    """Rows `(prompt, distinct responses)`, one for each distinct prompt in order of appearance; and for each side the branch of
+    every pair, long (n,), counted over all rows."""
+    branches: dict[Prompt, dict[str, None]] = {}
     for pair in pairs:
-        responses = branches.setdefault((pair.prompt, pair.chosen), [pair.chosen])
-        if pair.rejected not in responses:
-            responses.append(pair.rejected)
-    first, starts = 0, {}
-    for key, responses in branches.items():
-        starts[key] = first
-        first += len(responses)
-    chosen = [starts[pair.prompt, pair.chosen] for pair in pairs]
-    rejected = [starts[key := (pair.prompt, pair.chosen)] + branches[key].index(pair.rejected) for pair in pairs]
-    return [Row(prompt, tuple(responses)) for (prompt, _), responses in branches.items()], chosen, rejected
+        for prompt, response in pair.sides.values():
+            branches.setdefault(prompt, {}).setdefault(response)
+    number = {key: at for at, key in enumerate((prompt, text) for prompt, texts in branches.items() for text in texts)}
+    names: list[Side] = list(pairs[0].sides) if pairs else []
+    sides = {name: torch.tensor([number[pair.sides[name]] for pair in pairs], dtype=torch.long) for name in names}
+    return [Row(prompt, tuple(texts)) for prompt, texts in branches.items()], sides
+
+
+def _reference(
+    pairs: Sequence[PairExample], sides: Mapping[Side, torch.Tensor], target_mask: torch.Tensor
+) -> torch.Tensor | None:
+    """float32 (N, T). Raises RunFailed where a side has another number of tokens than it had when it was scored."""
+    if any(pair.reference is None for pair in pairs):
+        return None
+    logps = torch.zeros(target_mask.shape, dtype=torch.float32)
+    for side, branches in sides.items():
+        for pair, branch in zip(pairs, branches.tolist(), strict=True):
+            assert pair.reference is not None
+            known = torch.from_numpy(pair.reference[side])
+            if len(known) != int(target_mask[branch].sum()):
+                raise RunFailed(
+                    f"{pair.id}: its {side} side has {int(target_mask[branch].sum())} tokens and had {len(known)} when the reference "
+                    "was scored; the tokenizer changed, score the pairs again"
+                )
+            logps[branch, : len(known)] = known
+    return logps
+
+
+def _phrases(parts: LMParts, pairs: Sequence[PairExample], length: int) -> dict[Side, torch.Tensor]:
+    """bool (n, length) by side, of pairs that have phrases."""
+    if not any(pair.chosen_phrases or pair.rejected_phrases for pair in pairs):
+        return {}
+    masks: dict[Side, torch.Tensor] = {}
+    told: dict[Side, list[tuple[str, Spans]]] = {
+        "chosen": [(pair.chosen, pair.chosen_phrases) for pair in pairs],
+        "rejected": [(pair.rejected or "", pair.rejected_phrases) for pair in pairs],
+    }
+    for side, responses in told.items():
+        masks[side] = torch.zeros(len(pairs), length, dtype=torch.bool)
+        offsets = response_offsets(parts, [text for text, _ in responses])
+        for number, ((_, spans), places) in enumerate(zip(responses, offsets, strict=True)):
+            masks[side][number, : len(places)] = torch.tensor(phrase_mask(spans, places))
+    return masks

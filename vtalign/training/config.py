@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from vtalign.config import Config
 from vtalign.models.positions import Positions
+from vtalign.training.loss_settings import CustomTerm, DPOTerm, RRPOTerm, Term, VDPOTerm
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
@@ -14,7 +15,7 @@ Part = Literal["language_model", "projector", "vision"]
 
 
 class LoraSettings(Config):
-    """A low-rank adapter (https://arxiv.org/abs/2106.09685) on the linear layers of the language model."""
+    """A low-rank adapter (https://arxiv.org/abs/2106.09685) on linear layers."""
 
     r: int = Field(32, ge=1, description="rank")
     alpha: int = Field(64, ge=1, description="the update is scaled by alpha / r")
@@ -23,6 +24,9 @@ class LoraSettings(Config):
         "all-linear",
         min_length=1,
         description="`all-linear`, names of linear layers (`q_proj,v_proj`), or a regular expression over full names",
+    )
+    parts: tuple[Part, ...] = Field(
+        ("language_model",), min_length=1, description="parts that are adapted; others in `trainable` are trained whole"
     )
 
 
@@ -51,7 +55,9 @@ class StageSettings(Config):
     """What every kind of stage has. An optimiser step counts pairs (dpo) or rows (sft); gradient accumulation follows from it."""
 
     name: str = Field(pattern=_NAME, description="names the stage's folder, `stages/<nn>-<name>`")
-    data: Path = Field(description="dpo: a folder of pairs or a Parquet file; sft: a LLaVA `conversations` file (.jsonl, .json)")
+    data: Path = Field(
+        description="dpo, rrpo, vdpo: a folder of pairs or a Parquet file; sft: a LLaVA `conversations` file (.jsonl, .json)"
+    )
     videos: Path | None = Field(None, description="the folder that `video` in the data is relative to; default: the recipe's")
     learning_rate: float = Field(gt=0)
     scheduler: Literal["cosine", "linear", "constant"] = "cosine"
@@ -62,7 +68,7 @@ class StageSettings(Config):
     max_steps: int | None = Field(None, ge=1, description="exactly so many optimiser steps, however many epochs that is")
     micro_batch: int = Field(4, ge=1, description="at most so many pairs (rows) in one forward of one device")
     trainable: tuple[Part, ...] = Field(("language_model",), min_length=1, description="parts whose weights change")
-    lora: LoraSettings | None = Field(None, description="adapter on the language model; null trains its weights themselves")
+    lora: LoraSettings | None = Field(None, description="an adapter; null trains the weights themselves")
 
     @model_validator(mode="after")
     def _possible_stage(self) -> Self:
@@ -70,8 +76,9 @@ class StageSettings(Config):
             raise ValueError(f"stage '{self.name}': give epochs or max_steps, not both")
         if len(set(self.trainable)) != len(self.trainable):
             raise ValueError(f"stage '{self.name}': trainable names a part twice")
-        if self.lora is not None and "language_model" not in self.trainable:
-            raise ValueError(f"stage '{self.name}': lora adapts the language model, which `trainable` leaves out")
+        for part in self.lora.parts if self.lora is not None else ():
+            if part not in self.trainable:
+                raise ValueError(f"stage '{self.name}': lora adapts the {part.replace('_', ' ')}, which `trainable` leaves out")
         return self
 
     @property
@@ -80,35 +87,125 @@ class StageSettings(Config):
         raise NotImplementedError
 
 
-class DPOStage(StageSettings):
-    """Direct preference optimisation (https://arxiv.org/abs/2305.18290) on preference pairs."""
+class MovingReference(Config):
+    """TR-DPO (https://arxiv.org/abs/2404.09656): every so many steps the reference moves towards the policy."""
 
-    kind: Literal["dpo"]
+    mix: float = Field(0.6, gt=0, le=1, description="share of the policy in the new reference")
+    every: int = Field(512, ge=1, description="optimiser steps")
+
+
+class PreferenceStage(StageSettings):
+    """What dpo, rrpo and vdpo stages have: pairs, their order, and what they are tied to."""
+
     pairs_per_step: int = Field(16, ge=1)
-    beta: float = Field(0.1, gt=0, description="strength of the tie to the reference")
-    sft_weight: float = Field(0.0, ge=0, description="weight of the token-mean NLL of the chosen response; 0 is plain DPO")
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="assumed fraction of pairs with swapped labels (cDPO)")
+    sft_weight: float = Field(
+        0.0, ge=0, description="weight of the token-mean NLL of the chosen response, beside the other terms"
+    )
+    also: tuple[Term, ...] = Field((), description="further terms of the loss of each step")
     strengths: tuple[int, ...] | None = Field(None, min_length=1, description="only pairs of perturbations of these strengths")
     curriculum: CurriculumSettings = CurriculumSettings()
     reference: Literal["recipe", "stage"] = Field(
-        "recipe", description="the model that the recipe's first dpo stage started from, or the one that this stage starts from"
+        "recipe",
+        description="the model that the recipe's first preference stage started from, or the one that this stage starts from",
+    )
+    moving_reference: MovingReference | None = Field(
+        None, description="the reference follows the policy; needs `reference: stage`"
     )
     labels: Literal["as_is", "random"] = Field("as_is", description="`random` swaps the sides of half of the pairs: a control")
+    stop_at_margin: float = Field(
+        1e3, gt=0, description="a reward margin beyond this, either way, is taken for an explosion and stops the run"
+    )
 
     @property
     def items_per_step(self) -> int:
         return self.pairs_per_step
 
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The main term, whose settings are those of the stage, then the others."""
+        raise NotImplementedError
+
+    @property
+    def listwise(self) -> bool:
+        return any(isinstance(term, DPOTerm) and term.loss == "plackett_luce" for term in self.terms)
+
+    @property
+    def compares_responses(self) -> bool:
+        """Whether any term reads the rejected response."""
+        return any(not isinstance(term, VDPOTerm) for term in self.terms)
+
+    @property
+    def compares_views(self) -> bool:
+        return any(isinstance(term, VDPOTerm) or (isinstance(term, CustomTerm) and term.perturbed) for term in self.terms)
+
+    @property
+    def reads_phrases(self) -> bool:
+        return any(isinstance(term, RRPOTerm) or (isinstance(term, CustomTerm) and term.phrases) for term in self.terms)
+
+    @property
+    def reads_distributions(self) -> bool:
+        """Whether a term needs the reference's whole distributions, which no file keeps."""
+        return any(isinstance(term, RRPOTerm) and term.alpha > 0 for term in self.terms)
+
+    @property
+    def reads_reference(self) -> bool:
+        return any(not (isinstance(term, DPOTerm) and term.loss == "simpo") for term in self.terms)
+
     @model_validator(mode="after")
-    def _possible_curriculum(self) -> Self:
+    def _possible_preference(self) -> Self:
         order = self.curriculum.order
-        if order not in ("easy_to_hard", "hard_to_easy"):
-            return self
-        if self.curriculum.stages == 1:
-            raise ValueError(f"stage '{self.name}': curriculum.order {order} needs more than one of curriculum.stages")
-        if self.strengths is not None and len(self.strengths) == 1 and self.curriculum.by == "strength":
-            raise ValueError(f"stage '{self.name}': pairs of one strength have no order by strength; set curriculum.by=score")
+        if order in ("easy_to_hard", "hard_to_easy"):
+            if self.curriculum.stages == 1:
+                raise ValueError(f"stage '{self.name}': curriculum.order {order} needs more than one of curriculum.stages")
+            if self.strengths is not None and len(self.strengths) == 1 and self.curriculum.by == "strength":
+                raise ValueError(f"stage '{self.name}': pairs of one strength have no order by strength; set curriculum.by=score")
+        if self.moving_reference is not None and self.reference != "stage":
+            raise ValueError(f"stage '{self.name}': moving_reference starts from the stage's own model; set reference=stage")
+        if self.listwise and self.labels == "random":
+            raise ValueError(f"stage '{self.name}': labels=random swaps two sides; plackett_luce compares lists")
+        if self.labels == "random" and not self.compares_responses:
+            raise ValueError(f"stage '{self.name}': labels=random swaps two responses; this stage compares views")
         return self
+
+
+class DPOStage(PreferenceStage, DPOTerm):
+    """Direct preference optimisation on preference pairs."""
+
+    kind: Literal["dpo"]
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        return self, *self.also
+
+
+class RRPOStage(PreferenceStage, RRPOTerm):
+    """RRPO on preference pairs: where a pair says nothing of its phrases, they are found by a word diff."""
+
+    kind: Literal["rrpo"]
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        return self, *self.also
+
+
+class VDPOStage(PreferenceStage, VDPOTerm):
+    """VDPO on pairs with a second view: their `rejected_view`, or the perturbed one."""
+
+    kind: Literal["vdpo"]
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        return self, *self.also
+
+
+class CustomStage(PreferenceStage, CustomTerm):
+    """A user's loss on preference pairs."""
+
+    kind: Literal["custom"]
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        return self, *self.also
 
 
 class SFTStage(StageSettings):
@@ -122,7 +219,7 @@ class SFTStage(StageSettings):
         return self.rows_per_step
 
 
-Stage = Annotated[DPOStage | SFTStage, Field(discriminator="kind")]
+Stage = Annotated[DPOStage | RRPOStage | VDPOStage | CustomStage | SFTStage, Field(discriminator="kind")]
 
 
 class TrainConfig(Config):
@@ -166,7 +263,7 @@ class TrainConfig(Config):
         if self.save_every % self.log_every:
             raise ValueError(f"save_every {self.save_every} is no multiple of log_every {self.log_every}: resuming leaves gaps")
         for stage in self.stages:
-            if stage.kind == "dpo" and stage.videos is None and self.videos is None:
+            if isinstance(stage, PreferenceStage) and stage.videos is None and self.videos is None:
                 raise ValueError(f"stage '{stage.name}': needs a videos folder (its own `videos` or that of the recipe)")
         return self
 

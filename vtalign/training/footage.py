@@ -44,7 +44,7 @@ class VideoFolder:
     def read_pairs(self, examples: Sequence[PairExample]) -> tuple[FrameStore, list[PairExample], list[SkippedVideo]]:
         """Decode the views of `examples`; those of unreadable videos are left out."""
         paths = {example.pair.video_id: example.pair.video for example in examples}
-        failed = self._decode(paths, [view for example in examples for view in example.prompt.views])
+        failed = self._decode(paths, [view for example in examples for view in example.views])
         lost = Counter(example.pair.video_id for example in examples)
         kept = [example for example in examples if example.pair.video_id not in failed]
         skipped = [

@@ -8,11 +8,13 @@ from accelerate import PartialState
 
 from vtalign.errors import RunFailed
 from vtalign.ids import seed_from, stable_id
+from vtalign.losses import find_loss
 from vtalign.models.requests import FrameSource
 from vtalign.models.video_lm import VideoLM
-from vtalign.training.config import DPOStage, SFTStage, Stage, TrainConfig
-from vtalign.training.data import Conversation, PairExample, SFTExample, read_conversations, read_pair_examples
+from vtalign.training.config import PreferenceStage, SFTStage, Stage, StageSettings, TrainConfig
+from vtalign.training.data import Conversation, PairExample, SFTExample, in_lists, read_conversations, read_pair_examples
 from vtalign.training.footage import SkippedVideo, VideoFolder, require_folder
+from vtalign.training.loss_settings import CustomTerm
 from vtalign.training.order import curriculum_order
 from vtalign.training.reference import Reference, with_reference
 from vtalign.training.schedule import StepPlan, epochs_in_random_order, examples_wanted, plan_steps
@@ -40,9 +42,13 @@ class PreparedStage:
 
 def read_stage_data(config: TrainConfig, stage: Stage) -> StageData:
     """Raises InputError where a file, its rows or the videos folder cannot be used."""
-    if isinstance(stage, DPOStage):
+    if isinstance(stage, PreferenceStage):
         require_folder(config.videos_of(stage), stage.name)
+        for term in stage.terms:
+            if isinstance(term, CustomTerm):
+                find_loss(term.entry_point, term.settings)
         return StageData(read_pair_examples(stage, config.seed))
+    assert isinstance(stage, SFTStage)
     conversations, several = read_conversations(stage)
     if any(row.videos for row in conversations):
         require_folder(config.videos_of(stage), stage.name)
@@ -58,7 +64,8 @@ def prepare_stage(
     folder: Path,
     devices: PartialState,
 ) -> PreparedStage:
-    """Decode, score, order. The main process works first; the others find its results on disk.
+    """Decode, score (with a `reference` whose log-probs the stage keeps), order. The main process works first; the others find its
+    results on disk.
 
     Raises RunFailed where no example is left.
     """
@@ -70,34 +77,38 @@ def prepare_stage(
             workers=config.decode_workers,
             show_progress=devices.is_main_process,
         )
-        if isinstance(stage, DPOStage):
+        if isinstance(stage, PreferenceStage):
             pairs = [row for row in data.rows if isinstance(row, PairExample)]
             source, kept, skipped = videos.read_pairs(pairs)
             _require_some(kept, skipped, stage)
-            assert reference is not None
-            pairs, scored = with_reference(
-                kept,
-                reference,
-                source,
-                folder / "reference.parquet",
-                batch_size=2 * stage.micro_batch,
-                show_progress=devices.is_main_process,
-            )
+            pairs, scored = kept, 0
+            if reference is not None:
+                pairs, scored = with_reference(
+                    kept,
+                    reference,
+                    source,
+                    folder / "reference.parquet",
+                    batch_size=2 * stage.micro_batch,
+                    show_progress=devices.is_main_process,
+                )
+            if stage.listwise:
+                pairs = in_lists(pairs)
             return _planned_pairs(config, stage, pairs, source, skipped, scored, devices.num_processes)
+        assert isinstance(stage, SFTStage)
         conversations = [row for row in data.rows if isinstance(row, Conversation)]
         source, rows, skipped = videos.read_conversations(conversations)
         _require_some(rows, skipped, stage)
         return _planned_rows(config, stage, rows, source, skipped, devices.num_processes)
 
 
-def stage_seed(config: TrainConfig, stage: Stage) -> int:
+def stage_seed(config: TrainConfig, stage: StageSettings) -> int:
     """32 bits from the recipe's seed and the stage's name, not its place: a stage that two recipes share runs alike in both."""
     return seed_from("stage", config.seed, stage.name) % 2**32
 
 
 def _planned_pairs(
     config: TrainConfig,
-    stage: DPOStage,
+    stage: PreferenceStage,
     pairs: list[PairExample],
     source: FrameSource,
     skipped: list[SkippedVideo],
@@ -106,7 +117,10 @@ def _planned_pairs(
 ) -> PreparedStage:
     wanted = examples_wanted(len(pairs), stage.pairs_per_step, epochs=stage.epochs, max_steps=stage.max_steps)
     order, levels = curriculum_order(pairs, stage.curriculum, wanted, stage_seed(config, stage), per_step=stage.pairs_per_step)
-    pairs = [replace(pair, level=level) for pair, level in zip(pairs, levels, strict=True)]
+    pairs = [
+        replace(pair, level=level, more=tuple(replace(other, level=level) for other in pair.more))
+        for pair, level in zip(pairs, levels, strict=True)
+    ]
     plan = _plan(order, pairs, stage, devices)
     identity = stable_id("stage", [pair.id for pair in pairs], [pair.swapped for pair in pairs], plan.steps)
     return PreparedStage(pairs, source, plan, skipped, scored, identity)
@@ -126,7 +140,7 @@ def _planned_rows(
     return PreparedStage(rows, source, plan, skipped, 0, identity)
 
 
-def _plan(order: list[int], examples: Sequence[PairExample | SFTExample], stage: Stage, devices: int) -> StepPlan:
+def _plan(order: list[int], examples: Sequence[PairExample | SFTExample], stage: StageSettings, devices: int) -> StepPlan:
     keys = [tuple(view.view_id for view in example.prompt.views) for example in examples]
     return plan_steps(order, keys, per_step=stage.items_per_step, micro_batch=stage.micro_batch, devices=devices)
 

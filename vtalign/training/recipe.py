@@ -11,7 +11,7 @@ from accelerate import PartialState
 from vtalign.artifacts import claim_run_folder, write_json
 from vtalign.errors import InputError
 from vtalign.training.checkpoints import is_complete, link_tree
-from vtalign.training.config import DPOStage, TrainConfig
+from vtalign.training.config import PreferenceStage, TrainConfig
 from vtalign.training.data import data_hash
 from vtalign.training.prepare import read_stage_data
 from vtalign.training.stage import StagePlace, StageSummary, finished, run_stage
@@ -51,7 +51,7 @@ def run_recipe(config: TrainConfig) -> TrainSummary:
         folder = config.output / "stages" / f"{number:02d}-{stage.name}"
         place = StagePlace(folder, start, tuple(done.name for done in summaries), anchor)
         summary = finished(folder) or run_stage(config, stage, rows, place, devices, print_plan)
-        if isinstance(stage, DPOStage) and anchor is None:
+        if isinstance(stage, PreferenceStage) and anchor is None:
             anchor = (start, summary.start_fingerprint)
         summaries.append(summary)
         start = str(folder / "model")

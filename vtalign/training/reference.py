@@ -1,31 +1,35 @@
-"""Log-probs of a dpo stage's responses under its reference model: those of the pairs where they fit, else scored in one pass."""
+"""Log-probs of a stage's responses under its reference model: those of the pairs where they fit, else scored in one pass."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from vtalign.artifacts import write_parquet
-from vtalign.models.requests import FrameSource, ResponseScore
+from vtalign.models.requests import FrameSource
 from vtalign.models.video_lm import VideoLM
+from vtalign.preference.pair import Scores
 from vtalign.training.collator import coalesce
-from vtalign.training.data import PairExample
+from vtalign.training.data import PairExample, Side, TokenArray
 
 SCHEMA = pa.schema(
     [
         ("pair_id", pa.string()),
-        ("logp_chosen", pa.float64()),
-        ("logp_rejected", pa.float64()),
+        ("chosen", pa.list_(pa.float32())),
+        ("rejected", pa.list_(pa.float32())),
+        ("perturbed", pa.list_(pa.float32())),
         ("scored", pa.bool_()),  # here, or taken from the pair
         ("fingerprint", pa.string()),
     ]
 )
 
-Sides = tuple[float, float]
+TokenLogps = Mapping[Side, TokenArray]
+"""Log-probs (nats) of the tokens of each side, as the pair has its sides."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,14 @@ def with_reference(
 ) -> tuple[list[PairExample], int]:
     """(examples with `reference` set, how many of them had to be scored). `file` keeps the log-probs, and is believed on resume.
 
-    The scores of a pair are used where its fingerprint is that of the reference model. Raises what scoring raises.
+    What is stored with a pair is used where its fingerprint is that of the reference model. Raises what scoring raises.
     """
     known, scored = _read(file, reference.fingerprint)
-    if known.keys() != {example.id for example in examples}:
+    if not _covers(known, examples):
         known = {
-            example.id: (example.pair.scores.logp_chosen, example.pair.scores.logp_rejected)
+            example.id: stored
             for example in examples
-            if example.pair.scores is not None and example.pair.fingerprint == reference.fingerprint
+            if example.pair.fingerprint == reference.fingerprint and (stored := _stored(example)) is not None
         }
         missing = [example for example in examples if example.id not in known]
         scored = {example.id for example in missing}
@@ -64,44 +68,83 @@ def with_reference(
     return [replace(example, reference=_as_trained(known[example.id], example)) for example in examples], len(scored)
 
 
+def with_own_scores(examples: Sequence[PairExample], scored: Sequence[PairExample]) -> list[PairExample]:
+    """`examples` whose pairs have the scores that `scored` (the same examples) got as references: what a curriculum reads. In a
+    stage that compares views the second side is the other view."""
+    rescored = []
+    for example, other in zip(examples, scored, strict=True):
+        assert other.reference is not None
+        sides = _as_trained(other.reference, other)
+        chosen, second = sides["chosen"], sides["rejected" if "rejected" in sides else "perturbed"]
+        scores = Scores(_sum(chosen), _sum(second), len(chosen), len(second))
+        rescored.append(replace(example, pair=replace(example.pair, scores=scores, token_logps=None)))
+    return rescored
+
+
+def _sum(logps: TokenArray) -> float:
+    return float(np.sum(logps, dtype=np.float64))
+
+
+def _covers(known: Mapping[str, TokenLogps], examples: Sequence[PairExample]) -> bool:
+    return known.keys() == {example.id for example in examples} and all(
+        example.sides.keys() <= known[example.id].keys() for example in examples
+    )
+
+
+def _stored(example: PairExample) -> TokenLogps | None:
+    """What the pair itself keeps, where that is all its sides."""
+    tokens = example.pair.token_logps
+    if tokens is None:
+        return None
+    # a VDPO pair of its own is about its rejected view, of which nothing is stored
+    perturbed = tokens.chosen_perturbed if example.pair.rejected_view is None else None
+    found: dict[Side, Any] = {"chosen": tokens.chosen, "rejected": tokens.rejected, "perturbed": perturbed}
+    sides = {side: np.asarray(logps, dtype=np.float32) for side, logps in found.items() if logps is not None}
+    return sides if example.sides.keys() <= sides.keys() else None
+
+
 def _score(
     examples: Sequence[PairExample], lm: VideoLM, source: FrameSource, batch_size: int, show_progress: bool
-) -> dict[str, Sides]:
+) -> dict[str, TokenLogps]:
     """Sides as the pairs have them, whatever their labels are in training."""
-    plain = [replace(example, chosen=example.pair.chosen, rejected=example.pair.rejected) for example in examples]
-    rows, chosen, rejected = coalesce(plain)
+    plain = [
+        replace(example, chosen=example.pair.chosen, rejected=example.pair.rejected) if example.swapped else example
+        for example in examples
+    ]
+    rows, sides = coalesce(plain)
     with tqdm(total=len(rows), desc="reference", unit="row", disable=not show_progress, mininterval=0.5) as bar:
 
         def on_done(count: int) -> None:
             bar.update(count)
 
-        scores: list[list[ResponseScore]] = lm.score(rows, source, batch_size=batch_size, on_done=on_done)
-    flat = [score.total for row in scores for score in row]
-    return {example.id: (flat[first], flat[second]) for example, first, second in zip(plain, chosen, rejected, strict=True)}
+        scores = lm.score(rows, source, batch_size=batch_size, on_done=on_done)
+    flat = [np.asarray(score.token_logps, dtype=np.float32) for row in scores for score in row]
+    return {
+        example.id: {side: flat[int(branches[number])] for side, branches in sides.items()}
+        for number, example in enumerate(plain)
+    }
 
 
-def _as_trained(sides: Sides, example: PairExample) -> Sides:
-    return (sides[1], sides[0]) if example.swapped else sides
+def _as_trained(sides: TokenLogps, example: PairExample) -> TokenLogps:
+    """The sides as they are labelled; twice is once."""
+    return {**sides, "chosen": sides["rejected"], "rejected": sides["chosen"]} if example.swapped else sides
 
 
-def _read(file: Path, fingerprint: str) -> tuple[dict[str, Sides], set[str]]:
+def _read(file: Path, fingerprint: str) -> tuple[dict[str, TokenLogps], set[str]]:
     """(log-probs by pair id, ids of the pairs that had to be scored); nothing where `file` is of another model."""
     rows: list[dict[str, Any]] = pq.read_table(file, schema=SCHEMA).to_pylist() if file.is_file() else []
     if any(row["fingerprint"] != fingerprint for row in rows):
         return {}, set()
-    known = {row["pair_id"]: (row["logp_chosen"], row["logp_rejected"]) for row in rows}
+    names: tuple[Side, ...] = ("chosen", "rejected", "perturbed")
+    known: dict[str, TokenLogps] = {
+        row["pair_id"]: {name: np.asarray(row[name], dtype=np.float32) for name in names if row[name] is not None} for row in rows
+    }
     return known, {row["pair_id"] for row in rows if row["scored"]}
 
 
-def _write(file: Path, known: dict[str, Sides], scored: set[str], fingerprint: str) -> None:
+def _write(file: Path, known: Mapping[str, TokenLogps], scored: set[str], fingerprint: str) -> None:
     rows = [
-        {
-            "pair_id": pair_id,
-            "logp_chosen": sides[0],
-            "logp_rejected": sides[1],
-            "scored": pair_id in scored,
-            "fingerprint": fingerprint,
-        }
+        {"pair_id": pair_id, **sides, "scored": pair_id in scored, "fingerprint": fingerprint}
         for pair_id, sides in sorted(known.items())
     ]
     write_parquet(file, rows, SCHEMA)

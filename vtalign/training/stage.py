@@ -22,14 +22,16 @@ from vtalign.models.video_lm import VideoLM
 from vtalign.training.arguments import stage_arguments
 from vtalign.training.checkpoints import MarkCheckpoint, last_complete, published
 from vtalign.training.collator import BatchCollator, PairBatch, pair_batch, sft_batch
-from vtalign.training.config import DPOStage, Stage, TrainConfig
+from vtalign.training.config import PreferenceStage, Stage, TrainConfig
+from vtalign.training.live_reference import FollowPolicy, LiveReference
 from vtalign.training.logs import HistoryWriter, ProgressBar, read_history, tensorboard
-from vtalign.training.objective import dpo_metrics, dpo_share, sft_metrics, sft_share
+from vtalign.training.objective import PreferenceObjective, SFTObjective
 from vtalign.training.prepare import PreparedStage, StageData, prepare_stage, stage_seed
 from vtalign.training.reference import Reference
 from vtalign.training.stepzero import require_zero_margin
 from vtalign.training.trainable import merged, prepare_trainable, save_adapter, trainable_count
 from vtalign.training.trainer import StageTrainer
+from vtalign.training.watch import Watch
 
 RECORD, SUMMARY, CHECKPOINTS = "stage.json", "summary.json", "checkpoints"
 
@@ -49,7 +51,8 @@ class StagePlace:
 
 @dataclass(frozen=True)
 class StageSummary:
-    """What a stage did. `metrics` are means over the last tenth of the logged points; `start_fingerprint` is of `start`."""
+    """What a stage did. `warnings` are what `watch` said, `metrics` means over the last tenth of the logged points;
+    `start_fingerprint` is of `start`."""
 
     name: str
     kind: str
@@ -63,6 +66,7 @@ class StageSummary:
     trainable_parameters: int
     start: str
     start_fingerprint: str
+    warnings: tuple[str, ...]
     metrics: dict[str, float]
     seconds: float
 
@@ -98,7 +102,8 @@ def run_stage(
     )
     lm = load(place.start)
     reference = _reference(stage, place, lm, load)
-    prepared = prepare_stage(config, stage, data, lm, reference, place.folder, devices)
+    asks_beside = isinstance(stage, PreferenceStage) and (stage.reads_distributions or stage.moving_reference is not None)
+    prepared = prepare_stage(config, stage, data, lm, None if asks_beside else reference, place.folder, devices)
     resume = _claim(place.folder, stage, lm.fingerprint, prepared, devices)
     set_seed(stage_seed(config, stage))
     settings = dict(vars(lm.model.config))
@@ -106,21 +111,29 @@ def run_stage(
     steps_done = int(resume.name.rpartition("-")[2]) if resume is not None else 0
     if devices.is_main_process:
         announce(stage, prepared, trainable_count(model), steps_done)
-    collator = BatchCollator(lm.parts, prepared.source, pair_batch if isinstance(stage, DPOStage) else sft_batch)
-    if reference is not None and reference.fingerprint == lm.fingerprint and resume is None:
+    collator = BatchCollator(lm.parts, prepared.source, pair_batch if isinstance(stage, PreferenceStage) else sft_batch)
+    live = _live_reference(model, stage, reference, lm) if asks_beside else None
+    if live is not None and live.moves is not None and resume is not None:
+        live.load(resume)
+    if reference is not None and live is None and reference.fingerprint == lm.fingerprint and resume is None:
         first = [prepared.examples[index] for index in prepared.plan.steps[0][0]]
         batch = collator(first)["batch"]
         assert isinstance(batch, PairBatch)
         require_zero_margin(model, batch, devices.device, config.dtype, stage.name)
+    watch = Watch(stage.name)
     trainer = StageTrainer(
         model=model,
         args=stage_arguments(config, stage, prepared.plan, place.folder / CHECKPOINTS),
         plan=prepared.plan,
-        share=partial(dpo_share, stage=stage) if isinstance(stage, DPOStage) else sft_share,
-        metrics=dpo_metrics if isinstance(stage, DPOStage) else sft_metrics,
+        objective=PreferenceObjective(stage, live) if isinstance(stage, PreferenceStage) else SFTObjective(),
+        stop_at_margin=stage.stop_at_margin if isinstance(stage, PreferenceStage) else math.inf,
         examples=prepared.examples,
         data_collator=collator,
-        callbacks=_callbacks(config, stage, place, steps_done, devices),
+        callbacks=[
+            *([FollowPolicy(live)] if live is not None and live.moves is not None else []),
+            watch,
+            *_callbacks(config, stage, place, steps_done, devices),
+        ],
     )
     trainer.remove_callback(PrinterCallback)
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
@@ -147,6 +160,7 @@ def run_stage(
             trainable_parameters=parameters,
             start=place.start,
             start_fingerprint=lm.fingerprint,
+            warnings=tuple(watch.warnings.values()),
             metrics=last_tenth(read_history(_history(config)), stage.name),
             seconds=round(time.monotonic() - began, 1),
         )
@@ -166,12 +180,21 @@ def last_tenth(history: list[dict[str, Any]], stage: str) -> dict[str, float]:
 
 
 def _reference(stage: Stage, place: StagePlace, lm: VideoLM, load: Callable[[str], VideoLM]) -> Reference | None:
-    if not isinstance(stage, DPOStage):
+    if not isinstance(stage, PreferenceStage) or not stage.reads_reference:
         return None
     if stage.reference == "stage" or place.anchor is None or place.anchor[1] == lm.fingerprint:
         return Reference(lm.fingerprint, lambda: lm)
     path, fingerprint = place.anchor
     return Reference(fingerprint, lambda: load(path))
+
+
+def _live_reference(model: Any, stage: Stage, reference: Reference | None, lm: VideoLM) -> LiveReference:
+    assert isinstance(stage, PreferenceStage) and reference is not None
+    if reference.fingerprint == lm.fingerprint:
+        return LiveReference(model, moves=stage.moving_reference)
+    other = reference.load().model
+    other.requires_grad_(False)
+    return LiveReference(model, other=other)
 
 
 def _claim(folder: Path, stage: Stage, fingerprint: str, prepared: PreparedStage, devices: PartialState) -> Path | None:

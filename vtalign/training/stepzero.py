@@ -16,28 +16,30 @@ TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
 
 @torch.no_grad()
 def require_zero_margin(model: Any, batch: PairBatch, device: torch.device, dtype: str, stage: str) -> None:
-    """Compare the log-probs of both sides of each pair with the reference's. Raises RunFailed naming the worst pair.
+    """Compare the log-probs of all sides of each pair with the reference's. Raises RunFailed naming the worst pair.
 
     Holds where the reference is the model that the stage starts from (an adapter starts at zero). Dropout is off.
     """
     batch = batch.to(device)
     if batch.rows is None:
         return
+    assert batch.reference is not None
     training = model.training
     model.eval()
     with autocast(device, dtype):
         logps_NT, mask_NT = branch_logps(model, batch.rows)
     model.train(training)
-    sums_N, tokens_N = sum_logps(logps_NT, mask_NT), mask_NT.sum(1)
-    sides = torch.stack([batch.chosen, batch.rejected], dim=1)
-    off = ((sums_N[sides] - batch.reference).abs() / tokens_N[sides]).max(dim=1).values
-    worst = int(off.argmax())
-    if not off[worst] <= TOLERANCE[dtype]:
-        policy, reference = sums_N[sides][worst].tolist(), batch.reference[worst].tolist()
+    policy_N, reference_N = sum_logps(logps_NT, mask_NT), sum_logps(batch.reference, mask_NT)
+    off_N = (policy_N - reference_N).abs() / mask_NT.sum(1)
+    worst = int(off_N.argmax())
+    if not off_N[worst] <= TOLERANCE[dtype]:
+        pair, side = next(
+            (n, side) for side, branches in batch.sides.items() for n, k in enumerate(branches.tolist()) if k == worst
+        )
         raise RunFailed(
-            f"stage '{stage}': the margin is not zero at step 0: pair {batch.ids[worst]} has log-probs "
-            f"{policy[0]:.4f} / {policy[1]:.4f} (chosen / rejected) under the model and {reference[0]:.4f} / {reference[1]:.4f} "
-            "under its reference, which should be the same model; score the pairs again"
+            f"stage '{stage}': the margin is not zero at step 0: the {side} side of pair {batch.ids[pair]} has a log-prob of "
+            f"{float(policy_N[worst]):.4f} under the model and {float(reference_N[worst]):.4f} under its reference, which should be "
+            "the same model; score the pairs again"
         )
 
 

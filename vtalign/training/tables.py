@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vtalign.training.config import DPOStage, Stage, TrainConfig
+from vtalign.training.config import PreferenceStage, Stage, TrainConfig
+from vtalign.training.loss_settings import DPOTerm, RRPOTerm, Term, VDPOTerm
 from vtalign.training.prepare import PreparedStage, StageData
 from vtalign.training.stage import StageSummary
 
@@ -40,7 +41,7 @@ def print_recipe(config: TrainConfig, data: Sequence[StageData]) -> None:
 def print_plan(stage: Stage, prepared: PreparedStage, parameters: tuple[int, int], steps_done: int) -> None:
     """One stage before its first step; every video that is left out is a line."""
     console = Console()
-    unit = "pairs" if isinstance(stage, DPOStage) else "rows"
+    unit = "pairs" if isinstance(stage, PreferenceStage) else "rows"
     for video in prepared.skipped[:_SHOWN_SKIPS]:
         why = f"{video.reason}: {video.detail}"
         console.print(f"{stage.name}: skipped {video.video} ({video.examples} {unit}): {why}", markup=False, highlight=False)
@@ -54,8 +55,8 @@ def print_plan(stage: Stage, prepared: PreparedStage, parameters: tuple[int, int
     ]
     if plan.accumulation > 1 or plan.devices > 1:
         parts.append(f"{plan.accumulation} micro-batches on {plan.devices} device(s)")
-    if isinstance(stage, DPOStage):
-        parts.append(f"reference: {prepared.scored:,} pairs scored" if prepared.scored else "reference: the scores of the pairs")
+    if isinstance(stage, PreferenceStage):
+        parts.append(f"reference: {_reference(stage, prepared)}")
     if steps_done:
         parts.append(f"resumed at step {steps_done:,}")
     console.print(f"{stage.name}: {'; '.join(parts)}", markup=False, highlight=False)
@@ -80,9 +81,31 @@ def print_summary(stages: Sequence[StageSummary], model: Path) -> None:
 
 
 def _loss(stage: Stage) -> str:
-    if not isinstance(stage, DPOStage):
+    if not isinstance(stage, PreferenceStage):
         return "NLL"
     order = stage.curriculum.order.replace("_", " ")
-    sft = f" + {stage.sft_weight:g} NLL(chosen)" if stage.sft_weight else ""
+    sft = [f"{stage.sft_weight:g} NLL(chosen)"] if stage.sft_weight else []
     labels = ", random labels" if stage.labels == "random" else ""
-    return f"DPO(beta={stage.beta:g}){sft}, {order} by {stage.curriculum.by}{labels}"
+    return f"{' + '.join([*map(_term, stage.terms), *sft])}, {order} by {stage.curriculum.by}{labels}"
+
+
+def _reference(stage: PreferenceStage, prepared: PreparedStage) -> str:
+    if not stage.reads_reference:
+        return "none"
+    if stage.moving_reference is not None:
+        return f"follows the policy every {stage.moving_reference.every:,} steps"
+    if stage.reads_distributions:
+        return "asked beside the policy"
+    return f"{prepared.scored:,} pairs scored" if prepared.scored else "the scores of the pairs"
+
+
+def _term(term: Term) -> str:
+    weight = "" if term.weight == 1 else f"{term.weight:g} "
+    if isinstance(term, DPOTerm):
+        kind = "DPO" if term.loss == "sigmoid" else term.loss
+        return f"{weight}{kind}(beta={term.beta:g})"
+    if isinstance(term, RRPOTerm):
+        return f"{weight}RRPO(beta={term.beta:g}, alpha={term.alpha:g})"
+    if isinstance(term, VDPOTerm):
+        return f"{weight}VDPO(beta={term.beta:g}{f', anchor={term.anchor:g}' if term.anchor else ''})"
+    return f"{weight}{term.entry_point}"

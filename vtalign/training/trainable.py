@@ -3,6 +3,7 @@
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 def prepare_trainable(lm: VideoLM, stage: StageSettings, *, checkpointing: bool) -> Any:
     """The model of `lm` (changed in place) with exactly the weights trainable that `stage` names, in float32.
 
-    With `lora` the language model is under an adapter; other named parts are trained whole. Raises InputError where none matches.
+    With `lora` its parts are under an adapter; other named ones are trained whole. Raises InputError where none matches.
     """
     model, family = lm.model, lm.parts.family
     for name, parameter in model.named_parameters():
@@ -76,7 +77,7 @@ def _enable_checkpointing(model: Any) -> None:
 
 
 def _with_adapter(model: Any, family: Family, stage: StageSettings, lora: LoraSettings) -> PeftModel:
-    others = [part for part in stage.trainable if part != "language_model"]
+    others = [part for part in stage.trainable if part not in lora.parts]
     # single layers, because PEFT cannot wrap a list of them
     whole = [
         name
@@ -88,7 +89,7 @@ def _with_adapter(model: Any, family: Family, stage: StageSettings, lora: LoraSe
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         # one regular expression: PEFT keeps lists as sets, whose order in the saved file changes from run to run
-        target_modules=target_pattern(model, family, lora.target),
+        target_modules=target_pattern(model, family, lora),
         modules_to_save=whole or None,
     )
     with warnings.catch_warnings():
@@ -98,14 +99,17 @@ def _with_adapter(model: Any, family: Family, stage: StageSettings, lora: LoraSe
         return get_peft_model(model, config)
 
 
-def target_pattern(model: Any, family: Family, target: str) -> str:
+def target_pattern(model: Any, family: Family, lora: LoraSettings) -> str:
     """A regular expression for the full names of the linear layers to adapt. Raises InputError where none matches."""
     head = model.get_output_embeddings()
     linear = [
         name
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and module is not head and under(name, family.language_model)
+        if isinstance(module, nn.Linear) and module is not head and part_of(name, family) in lora.parts
     ]
+    where, target = " and ".join(lora.parts).replace("_", " "), lora.target
+    if not linear:
+        raise InputError(f"lora.parts: the model has no linear layer in its {where}")
     if target == "all-linear":
         wanted = {name.rpartition(".")[2] for name in linear}
     elif re.fullmatch(r"[\w, ]+", target):
@@ -116,11 +120,18 @@ def target_pattern(model: Any, family: Family, target: str) -> str:
         except re.error as error:
             raise InputError(f"lora.target '{target}': not a regular expression ({error})") from None
         if not matching:
-            raise InputError(f"lora.target '{target}': matches no linear layer of the language model (one is named {linear[0]})")
+            raise InputError(f"lora.target '{target}': matches no linear layer of the {where} (one is named {linear[0]})")
         return target
     unknown = wanted - {name.rpartition(".")[2] for name in linear}
     if unknown:
         missing, known = ", ".join(sorted(unknown)), ", ".join(sorted({name.rpartition(".")[2] for name in linear}))
-        raise InputError(f"lora.target: the language model has no linear layer named {missing} (it has {known})")
-    roots = "|".join(re.escape(root) for root in family.language_model)
-    return rf"(?:{roots})\.(?:.*\.)?(?:{'|'.join(sorted(wanted))})"
+        raise InputError(f"lora.target: the {where} has no linear layer named {missing} (it has {known})")
+    # a projector may lie inside the encoder, and is a part of its own
+    roots = {"projector": family.projectors, "vision": (family.encoder,), "language_model": family.language_model}
+    inside = _any_of([root for part in lora.parts for root in roots[part]])
+    spared = f"(?!{_any_of(family.projectors)}\\.)" if "vision" in lora.parts and "projector" not in lora.parts else ""
+    return rf"{spared}{inside}\.(?:.*\.)?(?:{'|'.join(sorted(wanted))})"
+
+
+def _any_of(names: Sequence[str]) -> str:
+    return f"(?:{'|'.join(re.escape(name) for name in names)})"

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,30 +12,34 @@ from transformers import Trainer
 
 from vtalign.errors import RunFailed
 from vtalign.models.feature_store import FeatureStore
-from vtalign.models.rows import branch_logps
 from vtalign.training.collator import Batch
-from vtalign.training.objective import StepTotals, SumOf
+from vtalign.training.objective import Objective, Share, StepTotals
 from vtalign.training.schedule import PlannedBatches, StepPlan
 
 _LISTED = 16  # ids in an error message
 
-Share = Callable[[torch.Tensor, torch.Tensor, Any, StepTotals], tuple[torch.Tensor, SumOf]]
-Metrics = Callable[[dict[str, float]], dict[str, float]]
-
 
 class StageTrainer(Trainer):
-    """Trains on the micro-batches of `plan`.
+    """Trains on the micro-batches of `plan`: `objective` gives a micro-batch's share of the step's loss, and sums to log.
 
-    `share(logps, mask, batch, totals)` gives a micro-batch's share of the step's loss, and the sums that `metrics` turns into
-    what is logged. To Trainer the whole stage is one epoch; `epoch` in the logs counts passes over the data.
+    A loss that is not finite, or a reward margin beyond `stop_at_margin` either way, ends the run. To Trainer the whole stage is
+    one epoch; `epoch` in the logs counts passes over the data.
     """
 
     # Shares are already divided by the totals of the whole step.
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *, plan: StepPlan, share: Share, metrics: Metrics, examples: Sequence[Any], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        plan: StepPlan,
+        objective: Objective,
+        examples: Sequence[Any],
+        stop_at_margin: float = math.inf,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(train_dataset=examples, **kwargs)
-        self._plan, self._share, self._metrics = plan, share, metrics
+        self._plan, self._objective, self._stop_at_margin = plan, objective, stop_at_margin
         self._features = FeatureStore()
         self._examples: Any = examples
         self._passes = plan.examples / len(examples)
@@ -63,15 +67,26 @@ class StageTrainer(Trainer):
         batch: Batch = inputs["batch"].to(self.args.device)
         if batch.rows is None:
             return self._nothing_read(model)
-        logps_NT, mask_NT = branch_logps(model, self._features.fill(model, batch.rows))
-        loss, sums = self._share(logps_NT, mask_NT, batch, num_items_in_batch)
-        if not torch.isfinite(loss):
-            raise RunFailed(f"the loss is {loss.item()} at step {self.state.global_step + 1}, in {_listed(batch.ids)}")
-        for name, value in sums.items():
+        share = self._objective(model, batch, self._features.fill(model, batch.rows), num_items_in_batch)
+        self._require_sound(share, batch)
+        for name, value in share.sums.items():
             self._window[name] += value
         # gradients are averaged over devices, shares must be summed
-        loss = loss * self.args.world_size
-        return (loss, logps_NT) if return_outputs else loss
+        loss = share.loss * self.args.world_size
+        return (loss, share.margins) if return_outputs else loss
+
+    def _require_sound(self, share: Share, batch: Batch) -> None:
+        """Raises RunFailed, naming the pairs (rows) that it comes from, as far as they can be told."""
+        at = f"at step {self.state.global_step + 1}"
+        if not torch.isfinite(share.loss):
+            wrong = ~torch.isfinite(share.margins) if share.margins is not None else None
+            raise RunFailed(f"the loss is {share.loss.item()} {at}, in {_named(batch, wrong)}")
+        if share.margins is not None and len(share.margins) and float(share.margins.abs().max()) > self._stop_at_margin:
+            wrong = share.margins.abs() > self._stop_at_margin
+            raise RunFailed(
+                f"a reward margin of {float(share.margins[wrong][0]):g} {at}, beyond stop_at_margin={self._stop_at_margin:g}, in "
+                f"{_named(batch, wrong)}: training diverges; lower learning_rate or raise beta"
+            )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds the metrics of the steps since the last log."""
@@ -92,7 +107,7 @@ class StageTrainer(Trainer):
         values = self.accelerator.reduce(values.to(self.args.device), reduction="sum").cpu()
         self._window = defaultdict(float)
         sums = dict(zip(names, values.tolist(), strict=True))
-        metrics = self._metrics(sums) if sums else {}
+        metrics = self._objective.metrics(sums) if sums else {}
         return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
     def _nothing_read(self, model: nn.Module) -> torch.Tensor:
@@ -102,5 +117,8 @@ class StageTrainer(Trainer):
         return torch.stack([parameter.sum() * 0.0 for parameter in model.parameters() if parameter.requires_grad]).sum()
 
 
-def _listed(ids: Sequence[str]) -> str:
+def _named(batch: Batch, wrong: torch.Tensor | None) -> str:
+    """Ids of the pairs where `wrong` (n,) is set; of all where that is not known, or nowhere."""
+    chosen = [name for name, is_wrong in zip(batch.ids, wrong.tolist(), strict=True) if is_wrong] if wrong is not None else []
+    ids = chosen or list(batch.ids)
     return ", ".join(ids[:_LISTED]) + (f" and {len(ids) - _LISTED} more" if len(ids) > _LISTED else "")

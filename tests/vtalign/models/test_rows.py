@@ -13,7 +13,7 @@ from vtalign.errors import InputError
 from vtalign.models.families import has_full_attention_only
 from vtalign.models.prompt import Prompt
 from vtalign.models.requests import FrameSource, Row
-from vtalign.models.rows import RowBatch, branch_logits, branch_logps, build_batch
+from vtalign.models.rows import RowBatch, branch_logps, build_batch, row_logits
 from vtalign.models.video_lm import VideoLM, model_parts
 from vtalign.video.view import VideoView
 
@@ -117,10 +117,10 @@ def test_gradients_equal_those_of_separate_rows(
 
 
 @torch.no_grad()
-def test_branch_logits_are_the_distributions_behind_branch_logps(lm: VideoLM, source: FrameSource, make_view: MakeView) -> None:
+def test_row_logits_are_the_distributions_behind_branch_logps(lm: VideoLM, source: FrameSource, make_view: MakeView) -> None:
     batch = build_batch(lm.parts, _batch_of_everything(make_view), source)
-    logits, mask = branch_logits(lm.model, batch)
-    logps, _ = branch_logps(lm.model, batch)
+    logits = row_logits(lm.model, batch)[batch.kept_index]
+    logps, mask = branch_logps(lm.model, batch)
     picked = logits.log_softmax(-1).gather(-1, batch.targets[..., None])[..., 0]
     torch.testing.assert_close(picked[mask], logps[mask], atol=1e-5, rtol=0)
     assert (logps[~mask] == 0).all()

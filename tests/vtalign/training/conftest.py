@@ -1,20 +1,23 @@
 """A small world to train on: real mp4 files, pairs made from their captions, a recipe with one step of each kind."""
 
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from vtalign.artifacts import read_jsonl
 from vtalign.config import validate_config
+from vtalign.models.encode import encode_responses
 from vtalign.models.load import load_video_lm
 from vtalign.models.video_lm import VideoLM
 from vtalign.preference.pair import AppliedPerturbation, PreferencePair, Scores, group_id_of
 from vtalign.preference.schema import write_pairs
 from vtalign.training.config import TrainConfig
-from vtalign.training.data import PairExample
+from vtalign.training.data import PairExample, Side, TokenArray
 from vtalign.video.frames import FrameStore
 from vtalign.video.limits import DecodeLimits
 from vtalign.video.probe import probe
@@ -128,10 +131,17 @@ def store(train_split: Path, example_pairs: list[PreferencePair], frame_cache: P
 
 
 @pytest.fixture
-def examples(example_pairs: list[PreferencePair]) -> list[PairExample]:
+def examples(lm: VideoLM, example_pairs: list[PreferencePair]) -> list[PairExample]:
     """Sorted by pair id, so that neighbours share a video; with made-up reference log-probs."""
     pairs = sorted(example_pairs, key=lambda pair: pair.pair_id)
-    return [
-        PairExample(pair, pair.clean_prompt, pair.chosen, pair.rejected, reference=(-150.0 - i, -180.0 + 2 * i))
-        for i, pair in enumerate(pairs)
-    ]
+    return [PairExample(pair, pair.clean_prompt, pair.chosen, pair.rejected, reference=made_up(lm, pair)) for pair in pairs]
+
+
+def made_up(lm: VideoLM, pair: PreferencePair) -> dict[Side, TokenArray]:
+    """Token log-probs of no model: about -4 a token, a little different for every response."""
+    sides: dict[Side, TokenArray] = {}
+    names: tuple[Side, Side] = ("chosen", "rejected")
+    texts = [pair.chosen, pair.rejected]
+    for name, text, ids in zip(names, texts, encode_responses(lm.parts, texts), strict=True):
+        sides[name] = np.full(len(ids), -4.0 - zlib.crc32(text.encode()) % 100 / 100, np.float32)
+    return {**sides, "perturbed": sides["chosen"] - np.float32(0.1)}

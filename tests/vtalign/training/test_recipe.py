@@ -13,7 +13,7 @@ from vtalign.errors import InputError, RunFailed
 from vtalign.models.load import load_video_lm
 from vtalign.models.requests import Row
 from vtalign.models.video_lm import VideoLM
-from vtalign.preference.pair import PreferencePair, Scores
+from vtalign.preference.pair import PreferencePair, Scores, TokenLogps
 from vtalign.preference.schema import write_pairs
 from vtalign.training.config import TrainConfig
 from vtalign.training.data import PairExample
@@ -100,12 +100,15 @@ def test_the_reference_of_the_recipe_and_of_the_stage(recipe: Recipe, tmp_path: 
 
 
 def scored_pairs(lm: VideoLM, store: FrameStore, examples: list[PairExample], error: float) -> list[PreferencePair]:
-    """The example pairs with the fingerprint of `lm` and its scores, those of the chosen side off by `error`."""
+    """The example pairs with the fingerprint of `lm` and its scores, the first token of the chosen side off by `error`."""
     scores = lm.score([Row(e.prompt, (e.chosen, e.rejected)) for e in examples], store)
-    return [
-        replace(e.pair, fingerprint=lm.fingerprint, scores=Scores(c.total + error, r.total, c.count, r.count))
-        for e, (c, r) in zip(examples, scores, strict=True)
-    ]
+    pairs = []
+    for example, (c, r) in zip(examples, scores, strict=True):
+        first, *others = c.token_logps.tolist()
+        tokens = TokenLogps((first + error, *others), tuple(r.token_logps.tolist()))
+        sums = Scores(c.total + error, r.total, c.count, r.count)
+        pairs.append(replace(example.pair, fingerprint=lm.fingerprint, scores=sums, token_logps=tokens))
+    return pairs
 
 
 def test_scores_of_the_same_model_are_the_reference(
@@ -121,7 +124,7 @@ def test_a_margin_at_step_zero_stops_the_stage(
 ) -> None:
     """The pairs claim to be scored by this model, and were not."""
     write_pairs(tmp_path / "pairs", scored_pairs(lm, store, examples, error=1.0))
-    with pytest.raises(RunFailed, match="margin is not zero at step 0: pair pair-"):
+    with pytest.raises(RunFailed, match="margin is not zero at step 0: the chosen side of pair pair-"):
         run_recipe(recipe(tmp_path / "run", dpo={"data": str(tmp_path / "pairs"), "max_steps": 1}, order=("dpo",)))
 
 

@@ -20,12 +20,35 @@ LORA = {"r": 4, "alpha": 8, "dropout": 0.1}
 
 
 @pytest.fixture
-def short(recipe: Callable[..., TrainConfig]) -> Callable[[Path], TrainConfig]:
-    """Eight steps of DPO in two micro-batches each, with dropout so that random states matter; four of SFT."""
+def short(recipe: Callable[..., TrainConfig], pairs_folder: Path, sft_file: Path) -> Callable[[Path], TrainConfig]:
+    """Eight steps of DPO in two micro-batches each, with dropout so that random states matter; five of RRPO whose reference follows
+    the policy; four of SFT."""
 
     def make(output: Path) -> TrainConfig:
-        dpo = {"max_steps": 8, "micro_batch": 3, "lora": LORA, "sft_weight": 0.1, "curriculum": {"order": "easy_to_hard"}}
-        return recipe(output, dpo=dpo, sft={"max_steps": 4}, save_every=3)
+        pairs = {"data": str(pairs_folder), "learning_rate": 1e-3, "pairs_per_step": 6}
+        easy = {"order": "easy_to_hard"}
+        stages = [
+            {
+                **pairs,
+                "kind": "dpo",
+                "name": "dpo",
+                "max_steps": 8,
+                "micro_batch": 3,
+                "lora": LORA,
+                "sft_weight": 0.1,
+                "curriculum": easy,
+            },
+            {
+                **pairs,
+                "kind": "rrpo",
+                "name": "rrpo",
+                "max_steps": 5,
+                "reference": "stage",
+                "moving_reference": {"mix": 0.5, "every": 2},
+            },
+            {"kind": "sft", "name": "sft", "data": str(sft_file), "learning_rate": 1e-3, "rows_per_step": 6, "max_steps": 4},
+        ]
+        return recipe(output, stages=stages, save_every=3)
 
     return make
 
@@ -54,11 +77,11 @@ def result(output: Path) -> dict[str, bytes]:
 
 def test_a_kill_at_a_random_step(short: Callable[[Path], TrainConfig], tmp_path: Path, whole: dict[str, bytes]) -> None:
     config = short(tmp_path / "run")
-    step = random.SystemRandom().randrange(4, 12)
+    step = random.SystemRandom().randrange(4, 17)
     kill_after_step(start(config, tmp_path), config.output / "history.jsonl", step)
     summary = run_recipe(config)
     assert result(config.output) == whole, f"killed after step {step}"
-    assert [stage.steps for stage in summary.stages] == [8, 4]
+    assert [stage.steps for stage in summary.stages] == [8, 5, 4]
 
 
 @pytest.mark.slow
@@ -71,7 +94,9 @@ def test_a_kill_at_a_random_step(short: Callable[[Path], TrainConfig], tmp_path:
         ("open", "01-dpo/.adapter.partial/adapter_config.json"),  # while the adapter is saved
         ("os.rename", "01-dpo/model"),  # at the commit of a stage
         ("os.rename", "01-dpo/summary.json"),  # the stage's model there, its end not recorded
-        ("open", "02-sft/stage.json"),  # between the stages
+        ("open", "02-rrpo/checkpoints/checkpoint-3/trainer_state.json"),  # the moving reference comes after it
+        ("os.rename", "02-rrpo/checkpoints/checkpoint-3/complete.json"),  # all of the first checkpoint but its marker
+        ("open", "03-sft/stage.json"),  # between the stages
         ("os.rename", "run/model"),  # at the very end
     ],
 )
@@ -89,7 +114,7 @@ def test_a_kill_inside_a_write(
 @pytest.mark.slow
 def test_many_kills_in_one_run(short: Callable[[Path], TrainConfig], tmp_path: Path, whole: dict[str, bytes]) -> None:
     config = short(tmp_path / "run")
-    for lines in sorted(random.SystemRandom().sample(range(1, 12), 4)):
+    for lines in sorted(random.SystemRandom().sample(range(1, 17), 4)):
         kill_after_step(start(config, tmp_path), config.output / "history.jsonl", lines)
     run_recipe(config)
     assert result(config.output) == whole

@@ -9,7 +9,7 @@ from vtalign.models.load import load_video_lm
 from vtalign.models.requests import Row
 from vtalign.models.rows import branch_logps, build_batch
 from vtalign.models.video_lm import VideoLM
-from vtalign.training.config import SFTStage
+from vtalign.training.config import LoraSettings, SFTStage
 from vtalign.training.data import PairExample
 from vtalign.training.trainable import merged, part_of, prepare_trainable, save_adapter, target_pattern, trainable_count
 from vtalign.video.frames import FrameStore
@@ -67,10 +67,24 @@ def test_a_saved_adapter_finds_its_base(lm: VideoLM, tiny_checkpoint: Path, tmp_
 
 def test_lora_targets(lm: VideoLM) -> None:
     family = lm.parts.family
-    assert target_pattern(lm.model, family, "q_proj, v_proj").endswith("(?:q_proj|v_proj)")
+    assert target_pattern(lm.model, family, LoraSettings(target="q_proj, v_proj")).endswith("(?:q_proj|v_proj)")
     everything = prepare_trainable(lm, stage(lora={"r": 2}), checkpointing=False)
     adapted = {name.split(".lora_")[0] for name, _ in everything.named_parameters() if ".lora_" in name}
     assert len(adapted) == 4 * 7 and all("language_model" in name for name in adapted)
+
+
+@pytest.mark.parametrize("parts", [("vision",), ("vision", "language_model"), ("projector", "vision"), ("projector",)])
+def test_lora_on_other_parts(lm: VideoLM, parts: tuple[str, ...]) -> None:
+    """The projector lies inside the encoder of this family, and is a part of its own."""
+    settings = stage(trainable=["language_model", "vision", "projector"], lora={"r": 2, "parts": parts})
+    trained = [name for name, p in prepare_trainable(lm, settings, checkpointing=False).named_parameters() if p.requires_grad]
+    for name in trained:
+        assert (part_of(name.removeprefix("base_model.model."), lm.parts.family) in parts) == ("lora_" in name), name
+    assert {part_of(name.removeprefix("base_model.model."), lm.parts.family) for name in trained} == {
+        "language_model",
+        "vision",
+        "projector",
+    }
 
 
 @pytest.mark.parametrize(
@@ -78,7 +92,7 @@ def test_lora_targets(lm: VideoLM) -> None:
 )
 def test_lora_targets_that_are_not_there(lm: VideoLM, wrong: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        target_pattern(lm.model, lm.parts.family, wrong)
+        target_pattern(lm.model, lm.parts.family, LoraSettings(target=wrong))
 
 
 def test_checkpointing_gives_the_same_gradients(
