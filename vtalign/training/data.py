@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from vtalign.artifacts import read_jsonl
 from vtalign.errors import InputError
 from vtalign.ids import file_hash, seed_from, stable_id
 from vtalign.models.prompt import Prompt
+from vtalign.preference.columns import read_columns
 from vtalign.preference.pair import PreferencePair
 from vtalign.preference.schema import read_pairs
 from vtalign.training.config import DPOStage, SFTStage
@@ -23,7 +24,7 @@ class PairExample:
     """One preference pair as it is trained. `pair` keeps its own sides; with `swapped` the labels are exchanged (a control).
 
     `reference` holds the token-summed log-probs (nats) of `chosen` and `rejected` under the reference model, once known; `level`
-    is the stage of the curriculum, from 1.
+    is the stage of the curriculum, from 1; `columns` holds the numbers of the user's own columns that the curriculum asks for.
     """
 
     pair: PreferencePair
@@ -33,6 +34,7 @@ class PairExample:
     swapped: bool = False
     reference: tuple[float, float] | None = None
     level: int = 1
+    columns: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -73,7 +75,10 @@ def read_pair_examples(stage: DPOStage, seed: int) -> list[PairExample]:
         pairs = [pair for pair in pairs if pair.perturbation is not None and pair.perturbation.strength in stage.strengths]
         if not pairs:
             raise InputError(f"{stage.data}: no pair has a strength of {', '.join(map(str, stage.strengths))}")
-    examples = [PairExample(pair, pair.clean_prompt, pair.chosen, pair.rejected) for pair in pairs]
+    own = read_columns(stage.data, stage.curriculum.columns) if stage.curriculum.columns else {}
+    examples = [
+        PairExample(pair, pair.clean_prompt, pair.chosen, pair.rejected, columns=own.get(pair.pair_id, {})) for pair in pairs
+    ]
     return [_random_label(example, seed) for example in examples] if stage.labels == "random" else examples
 
 

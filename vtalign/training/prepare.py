@@ -13,7 +13,7 @@ from vtalign.models.video_lm import VideoLM
 from vtalign.training.config import DPOStage, SFTStage, Stage, TrainConfig
 from vtalign.training.data import Conversation, PairExample, SFTExample, read_conversations, read_pair_examples
 from vtalign.training.footage import SkippedVideo, VideoFolder, require_folder
-from vtalign.training.order import curriculum_order
+from vtalign.training.order import curriculum_order, require_difficulties
 from vtalign.training.reference import Reference, with_reference
 from vtalign.training.schedule import StepPlan, epochs_in_random_order, examples_wanted, plan_steps
 
@@ -42,7 +42,9 @@ def read_stage_data(config: TrainConfig, stage: Stage) -> StageData:
     """Raises InputError where a file, its rows or the videos folder cannot be used."""
     if isinstance(stage, DPOStage):
         require_folder(config.videos_of(stage), stage.name)
-        return StageData(read_pair_examples(stage, config.seed))
+        pairs = read_pair_examples(stage, config.seed)
+        require_difficulties(pairs, stage.curriculum)
+        return StageData(pairs)
     conversations, several = read_conversations(stage)
     if any(row.videos for row in conversations):
         require_folder(config.videos_of(stage), stage.name)

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vtalign.training.config import DPOStage, Stage, TrainConfig
+from vtalign.training.curriculum import describe
 from vtalign.training.prepare import PreparedStage, StageData
 from vtalign.training.stage import StageSummary
 
@@ -82,7 +83,6 @@ def print_summary(stages: Sequence[StageSummary], model: Path) -> None:
 def _loss(stage: Stage) -> str:
     if not isinstance(stage, DPOStage):
         return "NLL"
-    order = stage.curriculum.order.replace("_", " ")
     sft = f" + {stage.sft_weight:g} NLL(chosen)" if stage.sft_weight else ""
     labels = ", random labels" if stage.labels == "random" else ""
-    return f"DPO(beta={stage.beta:g}){sft}, {order} by {stage.curriculum.by}{labels}"
+    return f"DPO(beta={stage.beta:g}){sft}, {describe(stage.curriculum)}{labels}"
