@@ -1,7 +1,9 @@
 """Difficulty: one number per preference pair, larger = harder, which the curriculum orders by."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from vtalign.errors import InputError
 
@@ -68,6 +70,66 @@ def difficulty_from_divergence(pair_ids: Sequence[str], divergences: Sequence[fl
             raise InputError(f"pair {pair_id}: scores.divergence: should be a number, got {divergence}; score the pairs first")
         difficulties.append(-divergence)
     return difficulties
+
+
+def difficulty_from_reward_gap(prompt_ids: Sequence[str], gaps: Sequence[float]) -> list[float]:
+    """Place of a pair among the pairs of its prompt, 0 the one with the largest gap between its two rewards (Curry-DPO).
+
+    Of four responses to one prompt, the best against the worst is 0, against the third 1 and against the second 2, so that every
+    stage by value meets every prompt once (https://arxiv.org/abs/2403.07230). Equal gaps share a place.
+    """
+    of_prompt: dict[str, set[float]] = {}
+    for prompt, gap in zip(prompt_ids, gaps, strict=True):
+        of_prompt.setdefault(prompt, set()).add(gap)
+    places = {prompt: {gap: i for i, gap in enumerate(sorted(found, reverse=True))} for prompt, found in of_prompt.items()}
+    return [float(places[prompt][gap]) for prompt, gap in zip(prompt_ids, gaps, strict=True)]
+
+
+def gaps_of_ratings(pair_ids: Sequence[str], chosen: Sequence[float], rejected: Sequence[float]) -> list[float]:
+    """Rating of the chosen response minus that of the rejected one. Raises InputError, naming the pair, where that is negative."""
+    _same_length(pair_ids, chosen=chosen, rejected=rejected)
+    for pair_id, one, other in zip(pair_ids, chosen, rejected, strict=True):
+        if other > one:
+            raise InputError(f"pair {pair_id}: its rejected response is rated {other:g}, above its chosen one with {one:g}")
+    return [one - other for one, other in zip(chosen, rejected, strict=True)]
+
+
+def difficulty_from_text_length(chosen: Sequence[str], rejected: Sequence[str]) -> list[float]:
+    """Characters of the two responses together: a control that knows of length alone.
+
+    Characters, because every pair has them; tokens would need a tokenizer, or pairs that were scored.
+    """
+    return [float(len(one) + len(other)) for one, other in zip(chosen, rejected, strict=True)]
+
+
+def difficulty_from_column(pair_ids: Sequence[str], column: str, values: Sequence[float | None]) -> list[float]:
+    """A user's own numbers, larger = harder. Raises InputError, naming pair and column, for one that is missing or not finite."""
+    _same_length(pair_ids, **{column: values})
+    difficulties = []
+    for pair_id, value in zip(pair_ids, values, strict=True):
+        if value is None or not math.isfinite(value):
+            raise InputError(
+                f"pair {pair_id}: column {column}: should be a number, got {value}; fill it in or leave the pair out"
+            )
+        difficulties.append(float(value))
+    return difficulties
+
+
+def blended_difficulty(difficulties: Mapping[str, Sequence[float]], weights: Mapping[str, float]) -> list[float]:
+    """Weighted mean of the ranks of several difficulties (see `ranks`), so that their units do not matter; between 0 and 1."""
+    total = math.fsum(weights.values())
+    columns = [(weights[name], ranks(difficulties[name])) for name in sorted(weights)]
+    return [math.fsum(weight * column[i] for weight, column in columns) / total for i in range(len(columns[0][1]))]
+
+
+def ranks(values: Sequence[float]) -> list[float]:
+    """Share of the other pairs that are easier, a pair of equal difficulty counting half: 0 the easiest of all, 1 the hardest."""
+    if len(values) < 2:
+        return [0.0] * len(values)
+    array = np.asarray(values, dtype=np.float64)
+    ordered = np.sort(array)
+    easier, not_harder = np.searchsorted(ordered, array, "left"), np.searchsorted(ordered, array, "right")
+    return ((easier + not_harder - 1) / 2 / (len(array) - 1)).tolist()
 
 
 def _score(pair_id: str, name: str, value: float | None) -> float:

@@ -1,4 +1,4 @@
-"""Pacing: which stage of the curriculum each pair belongs to. Stage 0 is the easiest."""
+"""Which stage of the curriculum each pair belongs to. Stage 0 is the easiest."""
 
 import math
 from collections.abc import Sequence
@@ -15,20 +15,24 @@ def equal_stages(difficulties: Sequence[float], count: int, *, seed: int) -> lis
     Pairs of equal difficulty that a border divides are divided by a seeded draw. With as many stages as pairs, the order is
     strict. Raises InputError where a difficulty is not a number or there are more stages than pairs.
     """
-    values = _checked(difficulties)
-    n = len(values)
+    n = len(difficulties)
+    ordered = from_easy_to_hard(difficulties, seed=seed)
     if not 1 <= count <= n:
         raise InputError(f"curriculum stages: should be between 1 and the number of pairs ({n}), got {count}")
-    ties = seeded_uniform(n, "curriculum-stages", seed)
-    easy_to_hard = np.lexsort((ties, values))
     stages = np.empty(n, dtype=np.int64)
-    stages[easy_to_hard] = np.arange(n) * count // n
+    stages[ordered] = np.arange(n) * count // n
     return stages.tolist()
 
 
 def stages_by_value(difficulties: Sequence[float]) -> list[int]:
     """Stage of each pair: one stage per distinct difficulty, as TEMPLE's r16 -> r8 -> r4 -> r2 with nominal strengths."""
     return np.unique(_checked(difficulties), return_inverse=True)[1].tolist()
+
+
+def from_easy_to_hard(difficulties: Sequence[float], *, seed: int) -> np.ndarray:
+    """Indices of the pairs, (n,), the easiest first; equal difficulties in a seeded order."""
+    values = _checked(difficulties)
+    return np.lexsort((seeded_uniform(len(values), "curriculum-stages", seed), values))
 
 
 def seeded_uniform(n: int, *content: str | int) -> np.ndarray:

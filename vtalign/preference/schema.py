@@ -118,19 +118,24 @@ def read_pairs(path: str | Path) -> list[PreferencePair]:
 
     Raises InputError that names the file, the row, the column and the value.
     """
-    path = Path(path)
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder of pairs")
-    if not files:
-        raise InputError(f"{path}: no *.parquet files in this folder")
-    pairs = [pair for file in files for pair in _read_file(file)]
+    pairs = [pair for file in pair_files(path) for pair in _read_file(file)]
     seen: set[str] = set()
     for pair in pairs:
         if pair.pair_id in seen:
             raise InputError(f"{path}: column pair_id: '{pair.pair_id}' is there twice")
         seen.add(pair.pair_id)
     return sorted(pairs, key=lambda pair: pair.pair_id)
+
+
+def pair_files(path: str | Path) -> list[Path]:
+    """The Parquet files of a folder of pairs, sorted, or the one file. Raises InputError where there are none."""
+    path = Path(path)
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder of pairs")
+    if not files:
+        raise InputError(f"{path}: no *.parquet files in this folder")
+    return files
 
 
 def _read_file(file: Path) -> list[PreferencePair]:

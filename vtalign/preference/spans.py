@@ -4,7 +4,7 @@ Spans belong to the clean text, and tokens are found through the tokenizer's off
 lost because tags change how it is tokenised.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 
 from vtalign.preference.pair import Spans
@@ -18,26 +18,27 @@ def differing_spans(chosen: str, rejected: str) -> tuple[Spans, Spans]:
     on at least one side. What only one of the texts has (an insertion) is a span there and none on the other side. A span
     begins and ends with a word; outside the spans both texts have the same words in the same order.
     """
-    sides = split_words(chosen), split_words(rejected)
-    spoken = tuple([word for word in side if not word.is_punctuation] for side in sides)
-    spans = _differences(*spoken, *([word.key for word in side] for side in spoken))
-    if any(spans):
-        return spans
-    return _differences(*sides, *([word.text for word in side] for side in sides))
+    one, other = split_words(chosen), split_words(rejected)
+    spans = _differences(_spoken(one), _spoken(other), lambda word: word.key)
+    return spans if any(spans) else _differences(one, other, lambda word: word.text)
 
 
 def phrase_mask(spans: Spans, offsets: Sequence[tuple[int, int]]) -> list[bool]:
     """Which tokens overlap a span, however little, given the (start, stop) characters of each (`response_offsets`).
 
-    A token of no characters (the end of turn) is in no span.
+    A token of no characters counts where it stands inside a span (white space that a tokenizer trims from its offsets); the end
+    of turn, behind the text, never does.
     """
     return [any(start < span_stop and span_start < stop for span_start, span_stop in spans) for start, stop in offsets]
 
 
-def _differences(
-    chosen: list[Word], rejected: list[Word], chosen_keys: list[str], rejected_keys: list[str]
-) -> tuple[Spans, Spans]:
-    matcher = SequenceMatcher(None, chosen_keys, rejected_keys, autojunk=False)
+def _spoken(words: list[Word]) -> list[Word]:
+    return [word for word in words if not word.is_punctuation]
+
+
+def _differences(chosen: list[Word], rejected: list[Word], key: Callable[[Word], str]) -> tuple[Spans, Spans]:
+    """Spans of the words that differ by `key`."""
+    matcher = SequenceMatcher(None, list(map(key, chosen)), list(map(key, rejected)), autojunk=False)
     changed = [places for kind, *places in matcher.get_opcodes() if kind != "equal"]
     return (
         tuple((chosen[first].start, chosen[stop - 1].stop) for first, stop, _, _ in changed if first < stop),

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from vtalign.config import Config
 from vtalign.models.positions import Positions
+from vtalign.training.curriculum import CurriculumSettings
 from vtalign.training.loss_settings import CustomTerm, DPOTerm, RRPOTerm, Term, VDPOTerm
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
@@ -27,27 +28,6 @@ class LoraSettings(Config):
     )
     parts: tuple[Part, ...] = Field(
         ("language_model",), min_length=1, description="parts that are adapted; others in `trainable` are trained whole"
-    )
-
-
-class CurriculumSettings(Config):
-    """In which order a DPO stage meets its pairs."""
-
-    order: Literal["easy_to_hard", "hard_to_easy", "random", "mixed"] = Field("random", description="the last three are controls")
-    by: Literal["strength", "score", "divergence"] = Field(
-        "strength",
-        description="difficulty from the nominal strength of the perturbation, from the model's reward margin, or from how far the "
-        "perturbation moves its predictions",
-    )
-    stages: Annotated[int, Field(ge=1)] | Literal["by_value"] | None = Field(
-        None,
-        description="so many stages of equal size, or `by_value`: one for each distinct difficulty; the order inside a stage is "
-        "random. Default: by_value for strengths, otherwise 4",
-    )
-    window: Annotated[int, Field(ge=1)] | Literal["stage"] = Field(
-        "stage",
-        description="how far apart, in optimiser steps, pairs about one video may lie to be brought together: they share a row, which "
-        "is faster, and a step sees fewer videos. `stage`: all of a curriculum stage",
     )
 
 
@@ -157,7 +137,7 @@ class PreferenceStage(StageSettings):
         if order in ("easy_to_hard", "hard_to_easy"):
             if self.curriculum.stages == 1:
                 raise ValueError(f"stage '{self.name}': curriculum.order {order} needs more than one of curriculum.stages")
-            if self.strengths is not None and len(self.strengths) == 1 and self.curriculum.by == "strength":
+            if self.strengths is not None and len(self.strengths) == 1 and set(self.curriculum.weights) == {"strength"}:
                 raise ValueError(f"stage '{self.name}': pairs of one strength have no order by strength; set curriculum.by=score")
         if self.moving_reference is not None and self.reference != "stage":
             raise ValueError(f"stage '{self.name}': moving_reference starts from the stage's own model; set reference=stage")

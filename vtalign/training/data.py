@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from vtalign.artifacts import read_jsonl
 from vtalign.errors import InputError
 from vtalign.ids import file_hash, seed_from, stable_id
 from vtalign.models.prompt import Prompt
+from vtalign.preference.columns import read_columns
 from vtalign.preference.pair import PreferencePair, Spans, video_prompt
 from vtalign.preference.schema import read_pairs
 from vtalign.preference.spans import differing_spans
@@ -35,7 +36,8 @@ class PairExample:
     `rejected` is None in a stage that compares views alone; `second` is the prompt with the other view, in a stage that compares
     views. `chosen_phrases` and `rejected_phrases` are the spans that differ, in a stage that reads them. `reference` holds the
     log-probs (nats) of every token of each side under the reference model, once known. `level` is the stage of the curriculum,
-    from 1. `more`: the other pairs of its group, in a stage that compares lists.
+    from 1. `columns` holds the numbers of the user's own columns that the curriculum asks for. `more`: the other pairs of its
+    group, in a stage that compares lists.
     """
 
     pair: PreferencePair
@@ -48,6 +50,7 @@ class PairExample:
     rejected_phrases: Spans = ()
     reference: Mapping[Side, TokenArray] | None = None
     level: int = 1
+    columns: Mapping[str, float | None] = field(default_factory=dict)
     more: tuple["PairExample", ...] = ()
 
     @property
@@ -106,7 +109,8 @@ def read_pair_examples(stage: PreferenceStage, seed: int) -> list[PairExample]:
         pairs = [pair for pair in pairs if pair.perturbation is not None and pair.perturbation.strength in stage.strengths]
         if not pairs:
             raise InputError(f"{stage.data}: no pair has a strength of {', '.join(map(str, stage.strengths))}")
-    examples = [_example(pair, stage) for pair in pairs]
+    own = read_columns(stage.data, stage.curriculum.columns) if stage.curriculum.columns else {}
+    examples = [replace(_example(pair, stage), columns=own.get(pair.pair_id, {})) for pair in pairs]
     return [_random_label(example, seed) for example in examples] if stage.labels == "random" else examples
 
 

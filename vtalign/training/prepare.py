@@ -15,7 +15,7 @@ from vtalign.training.config import PreferenceStage, SFTStage, Stage, StageSetti
 from vtalign.training.data import Conversation, PairExample, SFTExample, in_lists, read_conversations, read_pair_examples
 from vtalign.training.footage import SkippedVideo, VideoFolder, require_folder
 from vtalign.training.loss_settings import CustomTerm
-from vtalign.training.order import curriculum_order
+from vtalign.training.order import curriculum_order, require_difficulties
 from vtalign.training.reference import Reference, with_reference
 from vtalign.training.schedule import StepPlan, epochs_in_random_order, examples_wanted, plan_steps
 
@@ -47,7 +47,9 @@ def read_stage_data(config: TrainConfig, stage: Stage) -> StageData:
         for term in stage.terms:
             if isinstance(term, CustomTerm):
                 find_loss(term.entry_point, term.settings)
-        return StageData(read_pair_examples(stage, config.seed))
+        pairs = read_pair_examples(stage, config.seed)
+        require_difficulties(pairs, stage.curriculum)
+        return StageData(pairs)
     assert isinstance(stage, SFTStage)
     conversations, several = read_conversations(stage)
     if any(row.videos for row in conversations):

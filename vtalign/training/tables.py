@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vtalign.training.config import PreferenceStage, Stage, TrainConfig
+from vtalign.training.curriculum import describe
 from vtalign.training.loss_settings import DPOTerm, RRPOTerm, Term, VDPOTerm
 from vtalign.training.prepare import PreparedStage, StageData
 from vtalign.training.stage import StageSummary
@@ -83,10 +84,9 @@ def print_summary(stages: Sequence[StageSummary], model: Path) -> None:
 def _loss(stage: Stage) -> str:
     if not isinstance(stage, PreferenceStage):
         return "NLL"
-    order = stage.curriculum.order.replace("_", " ")
     sft = [f"{stage.sft_weight:g} NLL(chosen)"] if stage.sft_weight else []
     labels = ", random labels" if stage.labels == "random" else ""
-    return f"{' + '.join([*map(_term, stage.terms), *sft])}, {order} by {stage.curriculum.by}{labels}"
+    return f"{' + '.join([*map(_term, stage.terms), *sft])}, {describe(stage.curriculum)}{labels}"
 
 
 def _reference(stage: PreferenceStage, prepared: PreparedStage) -> str:

@@ -2,13 +2,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from vtalign.errors import InputError
 from vtalign.preference.pair import PreferencePair
 from vtalign.preference.schema import write_pairs
 from vtalign.training.config import DPOStage, SFTStage
+from vtalign.training.curriculum import CurriculumSettings
 from vtalign.training.data import data_hash, read_conversations, read_pair_examples
+from vtalign.training.order import curriculum_order, require_difficulties
 
 
 def dpo_stage(data: Path, **settings: Any) -> DPOStage:
@@ -45,6 +49,29 @@ def test_only_some_strengths(pairs_folder: Path) -> None:
     assert {e.pair.perturbation.strength for e in examples if e.pair.perturbation} == {4}
     with pytest.raises(InputError, match="strength of 16"):
         read_pair_examples(dpo_stage(pairs_folder, strengths=[16]), seed=0)
+
+
+def test_columns_that_the_curriculum_asks_for_come_with_their_pairs(
+    pairs_folder: Path, example_pairs: list[PreferencePair], tmp_path: Path
+) -> None:
+    """The rows of the file are arranged anew: neither values nor the order of training depend on that."""
+    table = pq.read_table(pairs_folder / "part-00000.parquet")
+    ids = table.column("pair_id").to_pylist()
+    mine = pa.array([None if number == 2 else number * 5 % len(ids) for number in range(len(ids))])
+    table = table.append_column("mine", mine)
+    file = tmp_path / "pairs.parquet"
+    strengths = {"strengths": [int(ids[2].rpartition("-")[2])]}
+    curriculum = CurriculumSettings(order="easy_to_hard", by={"column:mine": 1, "text_length": 1})
+    found = []
+    for rows in (range(len(ids)), reversed(range(len(ids)))):
+        pq.write_table(table.take(list(rows)), file)
+        examples = read_pair_examples(dpo_stage(file, curriculum=curriculum), seed=0)
+        assert [example.columns for example in examples] == [{"mine": value} for value in mine.to_pylist()]
+        with pytest.raises(InputError, match=f"pair {ids[2]}: column mine"):
+            require_difficulties(read_pair_examples(dpo_stage(file, curriculum=curriculum, **strengths), seed=0), curriculum)
+        kept = [example for example in examples if example.columns["mine"] is not None]
+        found.append([kept[i].id for i in curriculum_order(kept, curriculum, 40, seed=3)[0]])
+    assert found[0] == found[1]
 
 
 def test_no_pairs_is_said(tmp_path: Path) -> None:
