@@ -43,6 +43,8 @@ class PreferenceLogps:
 
     def __post_init__(self) -> None:
         pairs = self.policy_chosen.shape[:1]
+        if self.policy_chosen.dim() != 2:
+            raise ValueError(f"policy_chosen should be (n, T), got {tuple(self.policy_chosen.shape)}")
         for name, tensor in vars(self).items():
             wanted = pairs if name in ("groups", "chosen_kl") else self.policy_chosen.shape
             if tensor is not None and tensor.shape != wanted:

@@ -117,20 +117,20 @@ def response_offsets(parts: LMParts, responses: Sequence[str]) -> list[list[tupl
     """For each token of `encode_responses`, the (start, stop) characters of its response that it stands for; none, (n, n), for the
     end of turn behind the n characters. Raises InputError where the tokenizer has no offsets.
     """
-    if not parts.tokenizer.is_fast:
+    if not getattr(parts.tokenizer, "is_fast", False):
         raise InputError(
             f"tokenizer {type(parts.tokenizer).__name__} does not tell which characters a token stands for, which phrase spans "
-            "need; save the checkpoint with a fast tokenizer (tokenizer.json)"
+            "need; give the checkpoint a fast tokenizer (tokenizer.json)"
         )
+    if not responses:
+        return []
     lead = len(parts.template.lead)
-    offsets = []
-    for response in responses:
-        encoded = parts.tokenizer(
-            parts.template.lead + response, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
-        )
-        places = [(max(start - lead, 0), max(stop - lead, 0)) for start, stop in encoded["offset_mapping"]]
-        offsets.append([*places, (len(response), len(response))])
-    return offsets
+    texts = [parts.template.lead + response for response in responses]
+    encoded = parts.tokenizer(texts, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+    return [
+        [*((max(start - lead, 0), max(stop - lead, 0)) for start, stop in places), (len(response), len(response))]
+        for response, places in zip(responses, encoded["offset_mapping"], strict=True)
+    ]
 
 
 def _encode_video(parts: LMParts, view: VideoView, frames: NDArray[np.uint8]) -> EncodedVideo:

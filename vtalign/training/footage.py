@@ -41,10 +41,15 @@ class VideoFolder:
     workers: int
     show_progress: bool
 
-    def read_pairs(self, examples: Sequence[PairExample]) -> tuple[FrameStore, list[PairExample], list[SkippedVideo]]:
-        """Decode the views of `examples`; those of unreadable videos are left out."""
+    def read_pairs(
+        self, examples: Sequence[PairExample], *, with_perturbed: bool = False
+    ) -> tuple[FrameStore, list[PairExample], list[SkippedVideo]]:
+        """Decode the views of `examples` (and those that their perturbations made); those of unreadable videos are left out."""
         paths = {example.pair.video_id: example.pair.video for example in examples}
-        failed = self._decode(paths, [view for example in examples for view in example.views])
+        views = [view for example in examples for view in example.views]
+        if with_perturbed:
+            views += [example.pair.perturbed_view for example in examples if example.pair.perturbed_view is not None]
+        failed = self._decode(paths, views)
         lost = Counter(example.pair.video_id for example in examples)
         kept = [example for example in examples if example.pair.video_id not in failed]
         skipped = [

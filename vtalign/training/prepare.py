@@ -1,6 +1,6 @@
 """All that a stage decides before its first step: which examples are left, their reference, and what every step sees."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +11,14 @@ from vtalign.ids import seed_from, stable_id
 from vtalign.losses import find_loss
 from vtalign.models.requests import FrameSource
 from vtalign.models.video_lm import VideoLM
+from vtalign.preference.pair import Scores
 from vtalign.training.config import PreferenceStage, SFTStage, Stage, StageSettings, TrainConfig
 from vtalign.training.data import Conversation, PairExample, SFTExample, in_lists, read_conversations, read_pair_examples
 from vtalign.training.footage import SkippedVideo, VideoFolder, require_folder
 from vtalign.training.loss_settings import CustomTerm
 from vtalign.training.order import curriculum_order, require_difficulties
 from vtalign.training.reference import Reference, with_reference
+from vtalign.training.rescore import own_scores
 from vtalign.training.schedule import StepPlan, epochs_in_random_order, examples_wanted, plan_steps
 
 
@@ -81,7 +83,9 @@ def prepare_stage(
         )
         if isinstance(stage, PreferenceStage):
             pairs = [row for row in data.rows if isinstance(row, PairExample)]
-            source, kept, skipped = videos.read_pairs(pairs)
+            curriculum = stage.curriculum
+            needs_perturbed = curriculum.rescore and "divergence" in curriculum.weights
+            source, kept, skipped = videos.read_pairs(pairs, with_perturbed=needs_perturbed)
             _require_some(kept, skipped, stage)
             pairs, scored = kept, 0
             if reference is not None:
@@ -93,9 +97,22 @@ def prepare_stage(
                     batch_size=2 * stage.micro_batch,
                     show_progress=devices.is_main_process,
                 )
+            scores = None
+            if curriculum.rescore:
+                scores = own_scores(
+                    [pair.pair for pair in pairs],
+                    lm,
+                    source,
+                    folder / "difficulty.parquet",
+                    divergence=needs_perturbed,
+                    batch_size=2 * stage.micro_batch,
+                    show_progress=devices.is_main_process,
+                )
             if stage.listwise:
                 pairs = in_lists(pairs)
-            return _planned_pairs(config, stage, pairs, source, skipped, scored, devices.num_processes)
+            pairs, plan = _planned_pairs(config, stage, pairs, scores, devices.num_processes)
+            identity = stable_id("stage", [pair.id for pair in pairs], [pair.swapped for pair in pairs], plan.steps)
+            return PreparedStage(pairs, source, plan, skipped, scored, identity)
         assert isinstance(stage, SFTStage)
         conversations = [row for row in data.rows if isinstance(row, Conversation)]
         source, rows, skipped = videos.read_conversations(conversations)
@@ -109,23 +126,17 @@ def stage_seed(config: TrainConfig, stage: StageSettings) -> int:
 
 
 def _planned_pairs(
-    config: TrainConfig,
-    stage: PreferenceStage,
-    pairs: list[PairExample],
-    source: FrameSource,
-    skipped: list[SkippedVideo],
-    scored: int,
-    devices: int,
-) -> PreparedStage:
+    config: TrainConfig, stage: PreferenceStage, pairs: list[PairExample], scores: Mapping[str, Scores] | None, devices: int
+) -> tuple[list[PairExample], StepPlan]:
+    """The pairs with their curriculum stage, and what every step sees."""
     wanted = examples_wanted(len(pairs), stage.pairs_per_step, epochs=stage.epochs, max_steps=stage.max_steps)
-    order, levels = curriculum_order(pairs, stage.curriculum, wanted, stage_seed(config, stage), per_step=stage.pairs_per_step)
-    pairs = [
+    seed = stage_seed(config, stage)
+    order, levels = curriculum_order(pairs, stage.curriculum, wanted, seed, per_step=stage.pairs_per_step, scores=scores)
+    planned = [
         replace(pair, level=level, more=tuple(replace(other, level=level) for other in pair.more))
         for pair, level in zip(pairs, levels, strict=True)
     ]
-    plan = _plan(order, pairs, stage, devices)
-    identity = stable_id("stage", [pair.id for pair in pairs], [pair.swapped for pair in pairs], plan.steps)
-    return PreparedStage(pairs, source, plan, skipped, scored, identity)
+    return planned, _plan(order, planned, stage, devices)
 
 
 def _planned_rows(

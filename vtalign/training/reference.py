@@ -13,7 +13,6 @@ from tqdm import tqdm
 from vtalign.artifacts import write_parquet
 from vtalign.models.requests import FrameSource
 from vtalign.models.video_lm import VideoLM
-from vtalign.preference.pair import Scores
 from vtalign.training.collator import coalesce
 from vtalign.training.data import PairExample, Side, TokenArray
 
@@ -66,23 +65,6 @@ def with_reference(
             known |= _score(missing, reference.load(), source, batch_size, show_progress)
         _write(file, known, scored, reference.fingerprint)
     return [replace(example, reference=_as_trained(known[example.id], example)) for example in examples], len(scored)
-
-
-def with_own_scores(examples: Sequence[PairExample], scored: Sequence[PairExample]) -> list[PairExample]:
-    """`examples` whose pairs have the scores that `scored` (the same examples) got as references: what a curriculum reads. In a
-    stage that compares views the second side is the other view."""
-    rescored = []
-    for example, other in zip(examples, scored, strict=True):
-        assert other.reference is not None
-        sides = _as_trained(other.reference, other)
-        chosen, second = sides["chosen"], sides["rejected" if "rejected" in sides else "perturbed"]
-        scores = Scores(_sum(chosen), _sum(second), len(chosen), len(second))
-        rescored.append(replace(example, pair=replace(example.pair, scores=scores, token_logps=None)))
-    return rescored
-
-
-def _sum(logps: TokenArray) -> float:
-    return float(np.sum(logps, dtype=np.float64))
 
 
 def _covers(known: Mapping[str, TokenLogps], examples: Sequence[PairExample]) -> bool:
