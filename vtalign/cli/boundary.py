@@ -12,6 +12,8 @@ from vtalign.errors import InputError, VTAlignError
 
 INTERRUPTED = 130
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What is left of it in other libraries' errors; the second is torch's, when less of a file was written than it gave out.
+_DISK_FULL_WORDS = ("No space left on device", "inline_container.cc", "Disk quota exceeded")
 
 
 def run_command(command: Callable[[], object], *, show_traceback: bool) -> int:
@@ -47,7 +49,7 @@ def is_disk_full(error: BaseException) -> bool:
     """Also where a library wrapped the operating system's error (safetensors, torch) and kept only its words."""
     seen: BaseException | None = error
     while seen is not None:
-        if (isinstance(seen, OSError) and seen.errno in DISK_FULL) or "No space left on device" in str(seen):
+        if (isinstance(seen, OSError) and seen.errno in DISK_FULL) or any(words in str(seen) for words in _DISK_FULL_WORDS):
             return True
         seen = seen.__cause__ or seen.__context__
     return False

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
 
@@ -122,3 +124,36 @@ def test_an_exploding_margin_stops_with_the_pairs(recipe: Recipe, tmp_path: Path
     with pytest.raises(RunFailed, match=r"a reward margin of -?\d.* at step \d, beyond stop_at_margin=0.05, in pair-") as caught:
         run_recipe(recipe(tmp_path / "run", dpo=settings, order=("dpo",)))
     assert "lower learning_rate" in str(caught.value)
+
+
+@pytest.mark.parametrize("by", ["score", "divergence"])
+def test_a_curriculum_by_the_stages_own_scores(recipe: Recipe, viewed_pairs: Path, tmp_path: Path, by: str) -> None:
+    """The pairs come without divergences and with made-up scores; a second stage is ordered by what the first has learned."""
+    stage = {"kind": "dpo", "data": str(viewed_pairs), "learning_rate": 3e-3, "pairs_per_step": 6, "max_steps": 4}
+    curriculum = {"order": "easy_to_hard", "by": by, "rescore": True, "stages": 4, "window": 1}
+    stages = [{**stage, "name": name, "curriculum": curriculum} for name in ("a", "b")]
+    summary = run_recipe(recipe(tmp_path / "run", stages=stages))
+    found = {}
+    for number, name in enumerate(("a", "b"), 1):
+        rows = pq.read_table(tmp_path / f"run/stages/{number:02d}-{name}/difficulty.parquet").to_pylist()
+        found[name] = {row["pair_id"]: row["scores"] for row in rows}
+        assert {row["fingerprint"] for row in rows} == {summary.stages[number - 1].start_fingerprint}
+    margins = [[s["logp_chosen"] - s["logp_rejected"] for _, s in sorted(scores.items())] for scores in found.values()]
+    assert np.mean(margins[1]) > np.mean(margins[0])
+    assert all((scores["divergence"] is not None) == (by == "divergence") for scores in found["b"].values())
+
+
+def test_a_loss_of_another_package(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rows of entry points and a function, as `pip install` would leave them: the sum of both log-probs, pushed apart."""
+    (tmp_path / "mine-1.0.dist-info").mkdir()
+    (tmp_path / "mine-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (tmp_path / "mine-1.0.dist-info/entry_points.txt").write_text("[vtalign.losses]\napart = mine_of_a_test:apart\n")
+    body = "    chosen, rejected = given.policy_sums()\n    return scale * (rejected - chosen)\n"
+    (tmp_path / "mine_of_a_test.py").write_text(f"def apart(given, scale=1.0):\n{body}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = {"kind": "custom", "entry_point": "apart", "settings": {"scale": 0.1}, "max_steps": 3, "stop_at_margin": 1e5}
+    rows = read_history(run_recipe(recipe(tmp_path / "run", dpo=settings, order=("dpo",))).history)
+    assert rows[0]["loss"] == pytest.approx(0.1 * (rows[0]["logps/rejected"] - rows[0]["logps/chosen"]), rel=1e-4)
+    assert rows[2]["rewards/margins"] > rows[0]["rewards/margins"] == pytest.approx(0, abs=1e-3)
+    with pytest.raises(InputError, match="cannot be called with settings"):
+        run_recipe(recipe(tmp_path / "other", dpo={**settings, "settings": {"size": 1}}, order=("dpo",)))

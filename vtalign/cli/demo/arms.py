@@ -39,9 +39,10 @@ class Sources:
 
 BASE, SFT_ONLY, SFT_MATCHED = "base", "sft_only", "sft_only_matched"
 CHOSEN, DPO = "chosen_sft_then_sft", "dpo_then_sft"
-POST, RANDOM_LABELS, HARD_FIRST = "sft_then_dpo", "dpo_random_labels_then_sft", "dpo_hard_to_easy_then_sft"
+POST, RRPO = "sft_then_dpo", "rrpo_then_sft"
+RANDOM_LABELS, HARD_FIRST = "dpo_random_labels_then_sft", "dpo_hard_to_easy_then_sft"
 QUICK_ARMS = (BASE, SFT_ONLY, SFT_MATCHED, CHOSEN, DPO)
-FULL_ARMS = (*QUICK_ARMS, POST, RANDOM_LABELS, HARD_FIRST)
+FULL_ARMS = (*QUICK_ARMS, POST, RRPO, RANDOM_LABELS, HARD_FIRST)
 
 
 def build_arms(config: DemoConfig, sources: Sources, names: tuple[str, ...]) -> list[Arm]:
@@ -56,6 +57,7 @@ def build_arms(config: DemoConfig, sources: Sources, names: tuple[str, ...]) -> 
         CHOSEN: [_on_chosen(dpo, sources.chosen_rows), sft],
         DPO: [dpo, sft],
         POST: [sft, dpo],
+        RRPO: [{**dpo, "kind": "rrpo", "name": "rrpo", **config.rrpo}, sft],
         RANDOM_LABELS: [{**dpo, "labels": "random"}, sft],
         HARD_FIRST: [{**dpo, "curriculum": {**curriculum, "order": "hard_to_easy"}}, sft],
     }

@@ -25,6 +25,7 @@ DESCRIPTIONS = {
     "chosen_sft_then_sft": "SFT on the chosen responses (no rejected ones) instead of DPO, then the same SFT",
     "dpo_then_sft": "curriculum DPO, then the same SFT",
     "sft_then_dpo": "the same SFT first, then curriculum DPO",
+    "rrpo_then_sft": "RRPO (the phrases that differ, and a token-wise KL) instead of DPO, then the same SFT",
     "dpo_random_labels_then_sft": "control: chosen and rejected swapped in half of the pairs",
     "dpo_hard_to_easy_then_sft": "control: the curriculum the other way round",
 }

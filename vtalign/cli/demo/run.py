@@ -12,7 +12,7 @@ from rich.table import Table
 from vtalign.artifacts import claim_run_folder, write_json
 from vtalign.assets import tiny_checkpoint
 from vtalign.cli.base_model import BaseRecipe, train_base
-from vtalign.cli.demo.arms import CHOSEN, DPO, FULL_ARMS, HARD_FIRST, POST, QUICK_ARMS, RANDOM_LABELS, SFT_MATCHED, SFT_ONLY
+from vtalign.cli.demo.arms import CHOSEN, DPO, FULL_ARMS, HARD_FIRST, POST, QUICK_ARMS, RANDOM_LABELS, RRPO, SFT_MATCHED, SFT_ONLY
 from vtalign.cli.demo.config import DemoConfig
 from vtalign.cli.demo.evidence import demo_report
 from vtalign.cli.demo.gains import arm_numbers, gain
@@ -21,7 +21,7 @@ from vtalign.report.demo_report import write_demo_report
 
 # (arm, against): the first three are the demo's claim, the rest its controls.
 QUICK_GAINS = ((DPO, SFT_ONLY), (DPO, SFT_MATCHED), (DPO, CHOSEN))
-FULL_GAINS = (*QUICK_GAINS, (RANDOM_LABELS, SFT_ONLY), (POST, SFT_MATCHED), (DPO, HARD_FIRST))
+FULL_GAINS = (*QUICK_GAINS, (RANDOM_LABELS, SFT_ONLY), (POST, SFT_MATCHED), (RRPO, SFT_MATCHED), (DPO, RRPO), (DPO, HARD_FIRST))
 
 
 def run_demo(config: DemoConfig, out: Path, seed: int, *, full: bool, from_scratch: bool) -> dict[str, Any]:

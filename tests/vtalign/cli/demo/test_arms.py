@@ -11,6 +11,7 @@ from vtalign.cli.demo.arms import (
     HARD_FIRST,
     POST,
     RANDOM_LABELS,
+    RRPO,
     SFT_MATCHED,
     SFT_ONLY,
     Arm,
@@ -21,7 +22,7 @@ from vtalign.cli.demo.config import DemoConfig
 from vtalign.cli.shipped import config_path
 from vtalign.config import load_config
 from vtalign.errors import ConfigError
-from vtalign.training.config import DPOStage, SFTStage
+from vtalign.training.config import DPOStage, RRPOStage, SFTStage, Stage
 
 
 @pytest.fixture
@@ -35,14 +36,14 @@ def arms(config: DemoConfig, tmp_path: Path) -> dict[str, Arm]:
     return {arm.name: arm for arm in build_arms(config, Sources(**paths, seed=3), FULL_ARMS)}
 
 
-def stages(arm: Arm) -> tuple[DPOStage | SFTStage, ...]:
+def stages(arm: Arm) -> tuple[Stage, ...]:
     assert arm.recipe is not None
     return arm.recipe.stages
 
 
 def test_the_sft_stage_is_the_same_in_every_arm(arms: dict[str, Arm]) -> None:
     expected = stages(arms[SFT_ONLY])[0]
-    for name in (CHOSEN, DPO, POST, RANDOM_LABELS, HARD_FIRST):
+    for name in (CHOSEN, DPO, POST, RRPO, RANDOM_LABELS, HARD_FIRST):
         assert [stage for stage in stages(arms[name]) if stage.name == "sft"] == [expected], name
     assert stages(arms[SFT_MATCHED])[0].model_copy(update={"max_steps": expected.max_steps}) == expected
 
@@ -70,6 +71,13 @@ def test_controls_differ_from_dpo_in_one_setting(arms: dict[str, Arm]) -> None:
     assert isinstance(hard, DPOStage)
     assert hard.curriculum.order == "hard_to_easy" and hard.model_copy(update={"curriculum": dpo.curriculum}) == dpo
     assert [stage.kind for stage in stages(arms[POST])] == ["sft", "dpo"]
+
+
+def test_rrpo_has_what_the_dpo_stage_has_but_the_loss(arms: dict[str, Arm]) -> None:
+    rrpo, dpo = stages(arms[RRPO])[0], stages(arms[DPO])[0]
+    assert isinstance(rrpo, RRPOStage) and isinstance(dpo, DPOStage) and rrpo.alpha == 0.01
+    own, others = rrpo.model_dump(exclude={"kind", "name", "alpha"}), dpo.model_dump()
+    assert own == {key: others[key] for key in own}
 
 
 def test_arms_that_need_pairs(arms: dict[str, Arm]) -> None:
