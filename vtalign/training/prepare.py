@@ -11,7 +11,8 @@ from vtalign.ids import seed_from, stable_id
 from vtalign.models.requests import FrameSource
 from vtalign.models.video_lm import VideoLM
 from vtalign.training.config import DPOStage, SFTStage, Stage, TrainConfig
-from vtalign.training.data import Conversation, PairExample, SFTExample, read_conversations, read_pair_examples
+from vtalign.training.conversations import Conversation, read_conversations
+from vtalign.training.data import PairExample, SFTExample, read_pair_examples
 from vtalign.training.footage import SkippedVideo, VideoFolder, require_folder
 from vtalign.training.order import curriculum_order
 from vtalign.training.reference import Reference, with_reference
