@@ -25,7 +25,8 @@ class EvalConfig(Config):
     max_new_tokens: int | None = Field(None, ge=1, description="longest reply in tokens; default: the benchmark's")
     seed: int = Field(0, ge=0, description="of the shuffled control and of the bootstrap")
     limit: int | None = Field(None, ge=1, description="only the first so many questions; conflict groups cut by it do not count")
-    fail_under: float | None = Field(None, ge=0, le=1, description="exit code 3 where temporal accuracy is below this fraction")
+    fail_under: float | None = Field(None, ge=0, le=1, description="exit code 3 where `fail_on` is below this fraction")
+    fail_on: str = Field("temporal", min_length=1, description="what fail_under holds: a metric of results.json")
     frames: dict[str, Any] = Field({}, description="what of the checkpoint's frame policy to change, such as `frames.fps=1`")
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, ..")
@@ -56,4 +57,4 @@ class EvalConfig(Config):
     def settings(self) -> dict[str, Any]:
         """What decides the result, as plain data: all but where it is written, what is asked of it, and how fast it runs."""
         speed = {"batch_size", "device", "decode_workers", "frame_cache"}
-        return self.model_dump(mode="json", exclude={"out", "fail_under", *speed})
+        return self.model_dump(mode="json", exclude={"out", "fail_under", "fail_on", *speed})

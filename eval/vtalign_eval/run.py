@@ -32,7 +32,7 @@ def run_eval(config: EvalConfig, console: Console | None = None) -> dict[str, An
     """Answer, grade and measure. Returns the results and leaves `results.json`, `samples_<benchmark>.jsonl` and `timing.json`.
 
     Prints a table to `console` (default: standard output). Raises InputError for input that cannot be used, RunFailed where no
-    video could be read, and, after everything is written, GateNotMet where temporal accuracy is below `config.fail_under`.
+    video could be read, and, after everything is written, GateNotMet where `config.fail_on` is below `config.fail_under`.
     """
     console = console or Console()
     benchmark = find_benchmark(config.benchmark)
@@ -138,10 +138,10 @@ def _graded(questions: list[Question], replies: dict[str, Reply], benchmark: Ben
 def _check_gate(config: EvalConfig, results: dict[str, Any]) -> None:
     if config.fail_under is None:
         return
-    temporal = results["vtalign"]["metrics"].get("temporal")
-    if temporal is None:
-        raise InputError(f"fail_under: {config.data} has no temporal questions to hold it to")
-    if temporal["value"] < config.fail_under:
-        raise GateNotMet(
-            f"temporal accuracy {temporal['value']:.4f} is below {config.fail_under} (--fail-under); see {config.out / RESULTS}"
-        )
+    measured = results["vtalign"]["metrics"]
+    if config.fail_on not in measured:
+        raise InputError(f"fail_on '{config.fail_on}': not measured on {config.data} (measured: {', '.join(measured)})")
+    value = measured[config.fail_on]["value"]
+    if value < config.fail_under:
+        name = "temporal accuracy" if config.fail_on == "temporal" else config.fail_on.replace("_", " ")
+        raise GateNotMet(f"{name} {value:.4f} is below {config.fail_under} (--fail-under); see {config.out / RESULTS}")

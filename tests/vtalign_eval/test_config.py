@@ -38,7 +38,9 @@ def test_wrong_settings_are_one_line(override: str, message: str) -> None:
 
 def test_settings_leave_out_what_does_not_decide_the_result() -> None:
     config = load_config(EvalConfig, None, REQUIRED)
-    faster = config.model_copy(update={"batch_size": 1, "decode_workers": 3, "device": "cpu", "fail_under": 0.5})
+    faster = config.model_copy(
+        update={"batch_size": 1, "decode_workers": 3, "device": "cpu", "fail_under": 0.5, "fail_on": "static"}
+    )
     assert faster.settings() == config.settings()
     assert config.model_copy(update={"seed": 1}).settings() != config.settings()
     assert config.model_copy(update={"positions": "library"}).settings() != config.settings()

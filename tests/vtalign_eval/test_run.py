@@ -182,6 +182,10 @@ def test_the_gate_closes_after_everything_is_written(make_config: Make, quiet: C
         run_eval(config, quiet)
     assert (config.out / "results.json").is_file()
     run_eval(config.model_copy(update={"fail_under": 0.0}), quiet)
+    with pytest.raises(GateNotMet, match=r"parse rate 0\.\d{4} is below 1\.0"):
+        run_eval(config.model_copy(update={"fail_on": "parse_rate"}), quiet)
+    with pytest.raises(InputError, match="fail_on 'parse': not measured"):
+        run_eval(config.model_copy(update={"fail_on": "parse"}), quiet)
 
 
 @pytest.mark.parametrize(

@@ -1,39 +1,62 @@
-"""`vtalign eval run` and `vtalign eval compare`."""
+"""`vtalign eval run`, `vtalign eval check` and `vtalign eval compare`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vtalign.cli.arguments import split_arguments
 from vtalign.cli.environment import forbid_network_except_for
 
+if TYPE_CHECKING:
+    from vtalign_eval.config import EvalConfig
+
 app = typer.Typer(help="Measure: run a benchmark, compare two runs.", rich_markup_mode=None)
+
+Arguments = Annotated[list[str] | None, typer.Argument(metavar="[CONFIG] [key=value ...]", help="Config file, then overrides.")]
+Model = Annotated[str | None, typer.Option(help="Model folder or Hub id.")]
+BenchmarkName = Annotated[str | None, typer.Option(help="Benchmark, e.g. temporal-shapes.")]
+Control = Annotated[str | None, typer.Option(help="Shown instead: text, one-frame, shuffled or reversed.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the benchmark's questions and videos.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for the results; run the same command again to resume.")]
+FailUnder = Annotated[float | None, typer.Option(help="Exit with 3 where the score is below this fraction.")]
 
 
 @app.command()
 def run(
-    arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[CONFIG] [key=value ...]", help="Config file, then overrides.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="Model folder or Hub id.")] = None,
-    benchmark: Annotated[str | None, typer.Option(help="Benchmark, e.g. temporal-shapes.")] = None,
-    control: Annotated[str | None, typer.Option(help="Shown instead: text, one-frame, shuffled or reversed.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of the benchmark's questions and videos.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the results; run the same command again to resume.")] = None,
-    fail_under: Annotated[float | None, typer.Option(help="Exit with 3 where the score is below this fraction.")] = None,
+    arguments: Arguments = None,
+    model: Model = None,
+    benchmark: BenchmarkName = None,
+    control: Control = None,
+    data: Data = None,
+    out: Out = None,
+    fail_under: FailUnder = None,
 ) -> None:
     """Run a benchmark on a model: accuracy per aspect with intervals."""
-    from vtalign.config import load_config
-    from vtalign_eval.config import EvalConfig
-
-    path, overrides = split_arguments(arguments or [])
     flags = {"model": model, "benchmark": benchmark, "control": control, "data": data, "out": out, "fail_under": fail_under}
-    config = load_config(EvalConfig, path, overrides, **flags)
+    config = _config(arguments, flags)
     forbid_network_except_for(config.model)
     from vtalign_eval.run import run_eval
 
     run_eval(config)
+
+
+@app.command()
+def check(
+    arguments: Arguments = None,
+    model: Model = None,
+    benchmark: BenchmarkName = None,
+    control: Control = None,
+    data: Data = None,
+    out: Out = None,
+    fail_under: FailUnder = None,
+) -> None:
+    """Say what `eval run` with the same arguments would measure, without reading the model."""
+    flags = {"model": model, "benchmark": benchmark, "control": control, "data": data, "out": out, "fail_under": fail_under}
+    config = _config(arguments, flags)
+    from vtalign_eval.check import check_eval
+
+    print(check_eval(config))
 
 
 @app.command()
@@ -47,3 +70,11 @@ def compare(
     from vtalign_eval.compare import compare_runs
 
     compare_runs(before, after, out, force)
+
+
+def _config(arguments: list[str] | None, flags: dict[str, Any]) -> "EvalConfig":
+    from vtalign.config import load_config
+    from vtalign_eval.config import EvalConfig
+
+    path, overrides = split_arguments(arguments or [])
+    return load_config(EvalConfig, path, overrides, **flags)

@@ -15,11 +15,12 @@ SMOOTH_FROM = 40
 
 @dataclass(frozen=True)
 class Line:
-    """One series; `points` are (x, y) with rising x."""
+    """One series; `points` are (x, y) with rising x. `noisy`: many of its points are better read through their running mean."""
 
     label: str
     points: Sequence[tuple[float, float]]
     series: int = 1
+    noisy: bool = True
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,10 @@ class Stage:
 
 
 def line_chart(title: str, lines: Sequence[Line], stages: Sequence[Stage] = (), x_label: str = "optimiser step") -> Markup:
-    """A chart of `lines`. More than `SMOOTH_FROM` points are drawn pale, under their running mean. Raises ValueError without points."""
+    """A chart of `lines`. More than `SMOOTH_FROM` points of a noisy line are drawn pale, under their running mean.
+
+    Raises ValueError without points.
+    """
     points = [point for line in lines for point in line.points if math.isfinite(point[1])]
     if not points:
         raise ValueError(f"chart '{title}': no finite point to draw")
@@ -89,7 +93,7 @@ def _paths(line: Line, x_scale: _Scale, y_scale: _Scale) -> dict[str, object]:
     finite = [(x, y) for x, y in line.points if math.isfinite(y)]
     raw = _path([(x_scale(x), y_scale(y)) for x, y in finite])
     smooth = ""
-    if len(finite) > SMOOTH_FROM:
+    if line.noisy and len(finite) > SMOOTH_FROM:
         means = running_mean([y for _, y in finite], max(5, len(finite) // 15))
         smooth = _path([(x_scale(x), y_scale(y)) for (x, _), y in zip(finite, means, strict=True)])
     return {"label": line.label, "series": line.series, "raw": raw, "smooth": smooth}
@@ -100,4 +104,9 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:g}".replace("-", "−")
+    """As short as a margin holds: small ones as 1.5e−4."""
+    text = f"{value:g}"
+    if 0 < abs(value) < 1e-3:
+        digits, _, power = f"{value:.2e}".partition("e")
+        text = f"{float(digits):g}e{int(power)}"
+    return text.replace("-", "−")

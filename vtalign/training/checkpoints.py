@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,19 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from vtalign.artifacts import write_json
 
 MARKER = "complete.json"
+
+
+class RecordProvenance(TrainerCallback):
+    """Puts `records` (file name to text) into every checkpoint; must come before the callback that marks it complete."""
+
+    def __init__(self, records: Mapping[str, str]) -> None:
+        self._records = records
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+            for name, text in self._records.items():
+                (folder / name).write_text(text, encoding="utf-8")
 
 
 class MarkCheckpoint(TrainerCallback):

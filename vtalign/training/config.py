@@ -1,7 +1,7 @@
 """What a recipe is: `TrainConfig` and its ordered stages. What cannot work is refused here, before anything is read from disk."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -29,6 +29,36 @@ class LoraSettings(Config):
     parts: tuple[Part, ...] = Field(
         ("language_model",), min_length=1, description="parts that are adapted; others in `trainable` are trained whole"
     )
+    merge_weight: float = Field(
+        1.0, gt=0, le=1, description="the adapter is scaled by this when it is merged (WiSE-FT, https://arxiv.org/abs/2109.01903)"
+    )
+
+
+class GateSettings(Config):
+    """A bar for the model that a stage leaves, held by `vtalign eval run`."""
+
+    benchmark: str = Field("temporal-shapes", min_length=1)
+    data: Path = Field(description="the benchmark's folder")
+    metric: str = Field("temporal", min_length=1, description="one of the metrics in results.json")
+    at_least: float | None = Field(None, ge=0, le=100, description="percent")
+    may_fall: float | None = Field(
+        None, ge=0, le=100, description="percentage points below the same measure of the model that the stage started from"
+    )
+    then: Literal["stop", "skip"] = Field(
+        "stop", description="where it is not met: the recipe ends, or the stage is left out and the next starts where it started"
+    )
+    eval: dict[str, Any] = Field({}, description="further settings of `vtalign eval run`, such as {limit: 200, batch_size: 8}")
+
+    @model_validator(mode="after")
+    def _possible_gate(self) -> Self:
+        if self.at_least is None and self.may_fall is None:
+            raise ValueError("a gate needs at_least or may_fall")
+        if self.at_least is not None and 0 < self.at_least < 1:
+            raise ValueError(f"at_least is in percent; {self.at_least:g} % cannot be meant")
+        own = {"model", "benchmark", "data", "out", "fail_under", "fail_on"} & set(self.eval)
+        if own:
+            raise ValueError(f"eval.{min(own)}: the gate itself says this")
+        return self
 
 
 class StageSettings(Config):
@@ -36,7 +66,7 @@ class StageSettings(Config):
 
     name: str = Field(pattern=_NAME, description="names the stage's folder, `stages/<nn>-<name>`")
     data: Path = Field(
-        description="dpo, rrpo, vdpo: a folder of pairs or a Parquet file; sft: a LLaVA `conversations` file (.jsonl, .json)"
+        description="dpo, rrpo, vdpo: a folder of pairs or a Parquet file; sft: rows of LLaVA, ms-swift or captions (.jsonl, .json)"
     )
     videos: Path | None = Field(None, description="the folder that `video` in the data is relative to; default: the recipe's")
     learning_rate: float = Field(gt=0)
@@ -49,6 +79,8 @@ class StageSettings(Config):
     micro_batch: int = Field(4, ge=1, description="at most so many pairs (rows) in one forward of one device")
     trainable: tuple[Part, ...] = Field(("language_model",), min_length=1, description="parts whose weights change")
     lora: LoraSettings | None = Field(None, description="an adapter; null trains the weights themselves")
+    save_model: bool = Field(True, description="false, for the last stage: only the adapter is saved, no merged model")
+    gate: GateSettings | None = Field(None, description="what the model must reach after this stage")
 
     @model_validator(mode="after")
     def _possible_stage(self) -> Self:
@@ -59,6 +91,10 @@ class StageSettings(Config):
         for part in self.lora.parts if self.lora is not None else ():
             if part not in self.trainable:
                 raise ValueError(f"stage '{self.name}': lora adapts the {part.replace('_', ' ')}, which `trainable` leaves out")
+        if not self.save_model and self.lora is None:
+            raise ValueError(f"stage '{self.name}': save_model=false leaves an adapter, which needs lora")
+        if not self.save_model and self.lora is not None and self.lora.merge_weight != 1:
+            raise ValueError(f"stage '{self.name}': lora.merge_weight scales a merge that save_model=false leaves out")
         return self
 
     @property
@@ -242,6 +278,9 @@ class TrainConfig(Config):
             raise ValueError(f"two stages have the same name ({', '.join(names)})")
         if self.save_every % self.log_every:
             raise ValueError(f"save_every {self.save_every} is no multiple of log_every {self.log_every}: resuming leaves gaps")
+        for stage in self.stages[:-1]:
+            if not stage.save_model:
+                raise ValueError(f"stage '{stage.name}': save_model=false, but the next stage starts from its model")
         for stage in self.stages:
             if isinstance(stage, PreferenceStage) and stage.videos is None and self.videos is None:
                 raise ValueError(f"stage '{stage.name}': needs a videos folder (its own `videos` or that of the recipe)")
@@ -249,6 +288,10 @@ class TrainConfig(Config):
 
     def videos_of(self, stage: StageSettings) -> Path | None:
         return stage.videos if stage.videos is not None else self.videos
+
+    @property
+    def stage_folders(self) -> tuple[Path, ...]:
+        return tuple(self.output / "stages" / f"{number:02d}-{stage.name}" for number, stage in enumerate(self.stages, 1))
 
     @property
     def frames_folder(self) -> Path:

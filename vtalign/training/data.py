@@ -1,15 +1,13 @@
-"""What a stage trains on: `PairExample`s from preference pairs, `SFTExample`s from LLaVA conversations. No pixels here."""
+"""What a stage trains on: `PairExample`s from preference pairs, `SFTExample`s from conversations. No pixels here."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vtalign.artifacts import read_jsonl
 from vtalign.errors import InputError
 from vtalign.ids import file_hash, seed_from, stable_id
 from vtalign.models.prompt import Prompt
@@ -17,16 +15,13 @@ from vtalign.preference.columns import read_columns
 from vtalign.preference.pair import PreferencePair, Spans, video_prompt
 from vtalign.preference.schema import read_pairs
 from vtalign.preference.spans import differing_spans
-from vtalign.training.config import PreferenceStage, SFTStage
+from vtalign.training.config import PreferenceStage
 from vtalign.video.view import VideoView
 
 Side = Literal["chosen", "rejected", "perturbed"]
 """What a loss reads of a pair: its two responses on the clean view, and the chosen one on the other view."""
 
 TokenArray = NDArray[np.float32]
-
-VIDEO_TAG = "<video>"
-_SPEAKERS = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
 
 
 @dataclass(frozen=True)
@@ -90,16 +85,6 @@ class SFTExample:
         return self.prompt.views
 
 
-@dataclass(frozen=True)
-class Conversation:
-    """One exchange of a LLaVA file, its videos not looked at yet. `texts` has a piece more than `videos`, which stand between."""
-
-    id: str
-    texts: tuple[str, ...]
-    videos: tuple[str, ...]
-    response: str
-
-
 def read_pair_examples(stage: PreferenceStage, seed: int) -> list[PairExample]:
     """The pairs of a stage, sorted by id. Raises InputError where there are none or one cannot be trained."""
     pairs = read_pairs(stage.data)
@@ -158,26 +143,6 @@ def _with_phrases(example: PairExample, at: str) -> PairExample:
     return replace(example, chosen_phrases=chosen, rejected_phrases=rejected)
 
 
-def read_conversations(stage: SFTStage) -> tuple[list[Conversation], int]:
-    """The exchanges of a LLaVA file, and how many of its rows had several.
-
-    A row of several exchanges becomes one row for each, every one with the videos of the first: history is not shown, which is
-    how question lists about one video are written. Raises InputError that names file and row.
-    """
-    if not stage.data.is_file():
-        raise InputError(f"{stage.data}: no such file")
-    conversations: list[Conversation] = []
-    rows = several = 0
-    for number, row in enumerate(_rows(stage.data), 1):
-        rows += 1
-        exchanges = _exchanges(row, f"{stage.data}: row {number}")
-        several += len(exchanges) > 1
-        conversations += exchanges
-    if not rows:
-        raise InputError(f"{stage.data}: holds no rows")
-    return conversations, several
-
-
 def data_hash(path: Path) -> str:
     """One hash of a data file, or of all Parquet files of a folder; '' where there is nothing (reading it says what is wrong)."""
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
@@ -196,48 +161,3 @@ def _random_label(example: PairExample, seed: int) -> PairExample:
         chosen_phrases=example.rejected_phrases,
         rejected_phrases=example.chosen_phrases,
     )
-
-
-def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    if path.suffix != ".json":
-        yield from read_jsonl(path)
-        return
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InputError(f"{path}: expected a list of objects")
-    yield from rows
-
-
-def _exchanges(row: Mapping[str, Any], at: str) -> list[Conversation]:
-    turns = row.get("conversations")
-    if not isinstance(turns, list) or len(turns) < 2:
-        raise InputError(f"{at}: `conversations` must be a list of at least two turns")
-    if row.get("image") is not None or row.get("images") is not None:
-        raise InputError(f"{at}: has an image; only videos and text are trained on")
-    given = row["video"] if row.get("video") is not None else row.get("videos", [])
-    listed = [given] if isinstance(given, str) else given
-    if not isinstance(listed, list) or not all(isinstance(video, str) for video in listed):
-        raise InputError(f"{at}: video {given!r}: expected a path, or a list of paths")
-    videos = tuple(listed)
-    if len(turns) % 2 or [_speaker(turn) for turn in turns] != ["user", "assistant"] * (len(turns) // 2):
-        raise InputError(f"{at}: turns must be human, gpt, human, gpt, ..")
-    texts_said: list[str] = [turn.get("value") for turn in turns]
-    if not all(isinstance(text, str) and text.strip() for text in texts_said):
-        raise InputError(f"{at}: a turn has no text")
-    name = str(row.get("id", stable_id("row", turns, list(videos))))
-    exchanges = []
-    for number, (question, answer) in enumerate(zip(texts_said[::2], texts_said[1::2], strict=True)):
-        # only the first turn carries the tags; later ones are about the same videos
-        tagged = question if number == 0 else VIDEO_TAG * len(videos) + question.replace(VIDEO_TAG, "")
-        texts = tuple(piece.strip("\n") for piece in tagged.split(VIDEO_TAG))
-        if len(texts) != len(videos) + 1:
-            raise InputError(f"{at}: {len(texts) - 1} {VIDEO_TAG} tags for {len(videos)} videos")
-        exchanges.append(Conversation(f"{name}#{number}" if len(turns) > 2 else name, texts, videos, answer))
-    return exchanges
-
-
-def _speaker(turn: Any) -> str | None:
-    return _SPEAKERS.get(str(turn.get("from"))) if isinstance(turn, dict) else None

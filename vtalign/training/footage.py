@@ -10,7 +10,8 @@ from tqdm import tqdm
 from vtalign.artifacts import append_jsonl, read_jsonl
 from vtalign.errors import InputError, VideoError
 from vtalign.models.prompt import Part, Prompt
-from vtalign.training.data import Conversation, PairExample, SFTExample
+from vtalign.training.conversations import Conversation
+from vtalign.training.data import PairExample, SFTExample
 from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.paths import confined

@@ -13,7 +13,8 @@ from vtalign.models.requests import FrameSource
 from vtalign.models.video_lm import VideoLM
 from vtalign.preference.pair import Scores
 from vtalign.training.config import PreferenceStage, SFTStage, Stage, StageSettings, TrainConfig
-from vtalign.training.data import Conversation, PairExample, SFTExample, in_lists, read_conversations, read_pair_examples
+from vtalign.training.conversations import Conversation, read_conversations
+from vtalign.training.data import PairExample, SFTExample, in_lists, read_pair_examples
 from vtalign.training.footage import SkippedVideo, VideoFolder, require_folder
 from vtalign.training.loss_settings import CustomTerm
 from vtalign.training.order import curriculum_order, require_difficulties

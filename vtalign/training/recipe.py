@@ -1,86 +1,151 @@
 """`run_recipe`: the stages of a recipe in order, each from the checkpoint of the one before."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
 
 from vtalign.artifacts import claim_run_folder, write_json
-from vtalign.errors import InputError
+from vtalign.config import dump_config
+from vtalign.errors import GateNotMet, InputError
+from vtalign.training.card import checkpoint_records, model_card, put_card, versions
 from vtalign.training.checkpoints import is_complete, link_tree
 from vtalign.training.config import PreferenceStage, TrainConfig
 from vtalign.training.data import data_hash
-from vtalign.training.prepare import read_stage_data
+from vtalign.training.gate import GateDecision, check_gates, decide, measure_before, not_met
+from vtalign.training.prepare import StageData, read_stage_data
 from vtalign.training.stage import StagePlace, StageSummary, finished, run_stage
-from vtalign.training.tables import print_plan, print_recipe, print_summary
-
-LIBRARIES = ("vtalign", "torch", "transformers", "peft", "accelerate")
+from vtalign.training.tables import print_gate, print_plan, print_recipe, print_summary
 
 
 @dataclass(frozen=True)
 class TrainSummary:
-    """What a recipe did. `model` is the checkpoint folder that evaluation takes, `history` every logged point of every stage."""
+    """What a recipe did. `model` is the checkpoint folder that evaluation takes, `history` every logged point of every stage.
+
+    `gates` holds what was decided after the stages (by name) that have one.
+    """
 
     output: Path
     model: Path
     history: Path
     stages: tuple[StageSummary, ...]
+    gates: Mapping[str, GateDecision]
     seconds: float
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """How far the stages came. `kept`: the last one that no gate set aside; `error`: what the recipe ends with."""
+
+    stages: list[StageSummary]
+    gates: dict[str, GateDecision]
+    kept: StageSummary | None
+    error: GateNotMet | None
 
 
 def run_recipe(config: TrainConfig) -> TrainSummary:
     """Run or resume `config`. Kill it at any moment and run it again: the result is that of an uninterrupted run.
 
-    Raises InputError (paths and data, before a model is loaded; an output folder of another run) and RunFailed.
+    Raises InputError (paths, data and gates, before a model is loaded; an output folder of another run), RunFailed, and, after
+    everything is written, GateNotMet where a gate stops the recipe or sets every stage aside.
     """
     began = time.monotonic()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     devices = _devices(config)
     data = [read_stage_data(config, stage) for stage in config.stages]
+    hashes = {stage.name: data_hash(stage.data) for stage in config.stages}
+    if devices.is_main_process:
+        check_gates(config)
     with devices.main_process_first():
-        claim_run_folder(config.output, _settings(config), "train")
+        claim_run_folder(config.output, {**config.settings(), "data_hashes": hashes}, "train")
     if devices.is_main_process:
         print_recipe(config, data)
-    summaries: list[StageSummary] = []
-    start, anchor = config.model, None
-    for number, (stage, rows) in enumerate(zip(config.stages, data, strict=True), 1):
-        folder = config.output / "stages" / f"{number:02d}-{stage.name}"
-        place = StagePlace(folder, start, tuple(done.name for done in summaries), anchor)
-        summary = finished(folder) or run_stage(config, stage, rows, place, devices, print_plan)
+    outcome = _run_stages(config, data, hashes, devices)
+    model = _final_model(config, outcome)
+    seconds = round(time.monotonic() - began, 1)
+    if devices.is_main_process:
+        _finish(config, outcome, model, hashes, seconds)
+    devices.wait_for_everyone()
+    if outcome.error is not None:
+        raise outcome.error
+    assert model is not None
+    return TrainSummary(config.output, model, config.output / "history.jsonl", tuple(outcome.stages), outcome.gates, seconds)
+
+
+def _run_stages(config: TrainConfig, data: Sequence[StageData], hashes: Mapping[str, str], devices: PartialState) -> _Outcome:
+    stages: list[StageSummary] = []
+    gates: dict[str, GateDecision] = {}
+    start, anchor, kept = config.model, None, None
+    records = checkpoint_records(config, dump_config(config), hashes)
+    for stage, rows, folder in zip(config.stages, data, config.stage_folders, strict=True):
+        summary = finished(folder)
+        if summary is None:
+            measure_before(config, stage, start, folder, devices)
+            place = StagePlace(folder, start, tuple(done.name for done in stages), anchor, records)
+            summary = run_stage(config, stage, rows, place, devices, print_plan)
         if isinstance(stage, PreferenceStage) and anchor is None:
             anchor = (start, summary.start_fingerprint)
-        summaries.append(summary)
-        start = str(folder / "model")
-    model, seconds = config.output / "model", round(time.monotonic() - began, 1)
-    result = TrainSummary(config.output, model, config.output / "history.jsonl", tuple(summaries), seconds)
-    if devices.is_main_process:
+        stages.append(summary)
+        decision = decide(config, stage, start, summary.model, folder, devices)
+        if decision is not None:
+            gates[stage.name] = decision
+            if devices.is_main_process:
+                print_gate(stage, decision)
+        if devices.is_main_process:
+            _put_cards(config, stages, gates, hashes, folder)
+        if decision is None or decision.met:
+            start, kept = summary.model, summary
+        elif not decision.sets_aside:
+            return _Outcome(stages, gates, None, not_met(stage.name, decision, folder))
+    error = None if kept is not None else GateNotMet(f"no stage met its gate: the model is still {config.model}")
+    return _Outcome(stages, gates, kept, error)
+
+
+def _final_model(config: TrainConfig, outcome: _Outcome) -> Path | None:
+    """`output/model`, or the adapter where no merged model was to be saved; None where the recipe leaves neither."""
+    if outcome.kept is None:
+        return None
+    left = Path(outcome.kept.model)
+    return left if left.name == "adapter" else config.output / "model"
+
+
+def _finish(config: TrainConfig, outcome: _Outcome, model: Path | None, hashes: Mapping[str, str], seconds: float) -> None:
+    """What lies in the output folder at the end: the model with its card, and a summary."""
+    if model == config.output / "model" and outcome.kept is not None:
         if not is_complete(model):
-            link_tree(Path(start), model)
-        write_json(config.output / "summary.json", _record(result))
-        print_summary(result.stages, model)
-    devices.wait_for_everyone()
-    return result
+            link_tree(Path(outcome.kept.model), model)
+        put_card(model, model_card(config, outcome.stages, outcome.gates, hashes, "model"))
+    record = {
+        "model": None if model is None else str(model),
+        "history": str(config.output / "history.jsonl"),
+        "seconds": seconds,
+        "versions": versions(),
+        "data_hashes": dict(hashes),
+        "stages": [asdict(stage) for stage in outcome.stages],
+        "gates": {name: asdict(decision) for name, decision in outcome.gates.items()},
+        "ended_by": None if outcome.error is None else str(outcome.error),
+    }
+    write_json(config.output / "summary.json", record)
+    print_summary(config, outcome.stages, outcome.gates, model)
+
+
+def _put_cards(
+    config: TrainConfig,
+    stages: Sequence[StageSummary],
+    gates: Mapping[str, GateDecision],
+    hashes: Mapping[str, str],
+    folder: Path,
+) -> None:
+    for kind in ("adapter", "model"):
+        if is_complete(folder / kind):
+            put_card(folder / kind, model_card(config, stages, gates, hashes, kind))
 
 
 def _devices(config: TrainConfig) -> PartialState:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InputError("device 'cuda': there is none here; use device=cpu or auto")
     return PartialState(cpu=config.device == "cpu")
-
-
-def _settings(config: TrainConfig) -> dict[str, object]:
-    return {**config.settings(), "data_hashes": {stage.name: data_hash(stage.data) for stage in config.stages}}
-
-
-def _record(summary: TrainSummary) -> dict[str, object]:
-    return {
-        "model": str(summary.model),
-        "history": str(summary.history),
-        "seconds": summary.seconds,
-        "versions": {name: version(name) for name in LIBRARIES},
-        "stages": [asdict(stage) for stage in summary.stages],
-    }

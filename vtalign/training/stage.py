@@ -4,7 +4,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from vtalign.errors import InputError
 from vtalign.models.load import load_video_lm
 from vtalign.models.video_lm import VideoLM
 from vtalign.training.arguments import stage_arguments
-from vtalign.training.checkpoints import MarkCheckpoint, last_complete, published
+from vtalign.training.checkpoints import MarkCheckpoint, RecordProvenance, last_complete, published
 from vtalign.training.collator import BatchCollator, PairBatch, pair_batch, sft_batch
 from vtalign.training.config import PreferenceStage, Stage, TrainConfig
 from vtalign.training.live_reference import FollowPolicy, LiveReference
@@ -41,18 +41,23 @@ class StagePlace:
     """Where a stage stands in its recipe: its folder, the checkpoint it starts from, and the names of the stages before it.
 
     `anchor` is the (path, fingerprint) of the model that the recipe's first dpo stage started from; None until there was one.
+    `records` are files (name to text) for every checkpoint of the stage.
     """
 
     folder: Path
     start: str
     earlier: tuple[str, ...]
     anchor: tuple[str, str] | None
+    records: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class StageSummary:
     """What a stage did. `warnings` are what `watch` said, `metrics` means over the last tenth of the logged points;
-    `start_fingerprint` is of `start`."""
+    `start_fingerprint` is of `start`.
+
+    `model` is the folder of the model that it left, or of the adapter where no merged model was to be saved.
+    """
 
     name: str
     kind: str
@@ -146,11 +151,11 @@ def run_stage(
         # Trainer writes its `use_cache` into the model's config, and the checkpoint would generate without a cache ever after
         vars(trained.config).pop("use_cache", None)
         vars(trained.config).update({key: value for key, value in settings.items() if key == "use_cache"})
-        _save(trained, lm, place, config)
+        _save(trained, lm, place, config, stage)
         summary = StageSummary(
             name=stage.name,
             kind=stage.kind,
-            model=str(place.folder / "model"),
+            model=str(place.folder / ("model" if stage.save_model else "adapter")),
             steps=len(prepared.plan.steps),
             examples=len(prepared.examples),
             seen=prepared.plan.examples,
@@ -223,6 +228,7 @@ def _callbacks(
     config: TrainConfig, stage: Stage, place: StagePlace, steps_done: int, devices: PartialState
 ) -> list[TrainerCallback]:
     callbacks: list[TrainerCallback] = [
+        RecordProvenance(place.records),
         MarkCheckpoint(),
         HistoryWriter(_history(config), stage.name, list(place.earlier)),
         ProgressBar(stage.name),
@@ -236,13 +242,16 @@ def _callbacks(
     return callbacks
 
 
-def _save(model: Any, lm: VideoLM, place: StagePlace, config: TrainConfig) -> None:
-    """The adapter, and the complete checkpoint as `model`, each in one rename."""
+def _save(model: Any, lm: VideoLM, place: StagePlace, config: TrainConfig, stage: Stage) -> None:
+    """The adapter, and the complete checkpoint as `model` (unless it is not wanted), each in one rename."""
     if isinstance(model, PeftModel):
         with published(place.folder / "adapter") as folder:
             save_adapter(model, folder, place.start)
+    if not stage.save_model:
+        return
+    weight = stage.lora.merge_weight if stage.lora is not None else 1.0
     with published(place.folder / "model") as folder:
-        VideoLM(merged(model, config.dtype), lm.processor, lm.policy, positions=lm.positions).save(folder)
+        VideoLM(merged(model, config.dtype, weight), lm.processor, lm.policy, positions=lm.positions).save(folder)
 
 
 @contextlib.contextmanager

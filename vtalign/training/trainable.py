@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.helpers import rescale_adapter_scale
 from torch import nn
 
 from vtalign.errors import InputError
@@ -45,10 +46,14 @@ def trainable_count(model: nn.Module) -> tuple[int, int]:
     return sum(size for size, trained in sizes if trained), sum(size for size, _ in sizes)
 
 
-def merged(model: Any, dtype: str) -> Any:
-    """The plain model: an adapter is merged in float32, then everything becomes `dtype`."""
+def merged(model: Any, dtype: str, weight: float = 1.0) -> Any:
+    """The plain model: an adapter, scaled by `weight`, is merged in float32, then everything becomes `dtype`.
+
+    Parts that were trained whole beside the adapter stay as trained.
+    """
     if isinstance(model, PeftModel):
-        model = model.float().merge_and_unload()
+        with rescale_adapter_scale(model, weight):
+            model = model.float().merge_and_unload()
     return model.to(DTYPES[dtype])
 
 

@@ -7,6 +7,7 @@ from vtalign.report.build_report import BuildReport
 from vtalign.report.demo_report import ArmResult, DemoReport, Measure
 from vtalign.report.outcomes import Lengths, StageOutcome
 from vtalign.report.pairs import PairCard
+from vtalign.report.training_report import StageReport, TrainingReport
 
 HOSTILE = "<script>document.title='taken'</script><img src=x onerror=alert(1)>"
 
@@ -101,4 +102,56 @@ def build_data(pair: PairCard, lengths: dict[str, Lengths], stages: list[StageOu
         "by_perturbation": {"shuffle 2": 50, "reverse 1": 40},
         "bad_videos": [{"video": "a<b>.mp4", "reason": "corrupt", "detail": HOSTILE}],
         "examples": [pair],
+    }
+
+
+@pytest.fixture
+def training_data() -> TrainingReport:
+    """A dpo stage in two curriculum stages that logs a metric of its own, and an sft stage that its gate set aside."""
+    dpo: StageReport = {
+        "name": "dpo",
+        "kind": "dpo",
+        "loss": "DPO(beta=0.1), easy to hard by strength",
+        "trains": "language model (LoRA r=32)",
+        "learning_rate": "5e-06",
+        "steps": 60,
+        "seen": 960,
+        "skipped": 3,
+        "seconds": 3725.0,
+        "metrics": {"loss": 0.41, "rewards/margins": 1.2},
+        "gate": "",
+        "points": [
+            {
+                "stage": "dpo",  # type: ignore[dict-item]
+                "step": step,
+                "epoch": step / 60,
+                "loss": 0.7 - 0.005 * step,
+                "rewards/margins": 0.02 * step,
+                "rewards/chosen": 0.01 * step,
+                "rewards/rejected": -0.01 * step,
+                "learning_rate": 5e-6 * (1 - step / 60),
+                "curriculum/stage": 1.0 if step <= 30 else 2.0,
+                HOSTILE: float(step),
+            }
+            for step in range(1, 61)
+        ],
+    }
+    sft: StageReport = {
+        **dpo,
+        "name": "sft",
+        "kind": "sft",
+        "loss": "NLL",
+        "steps": 2,
+        "metrics": {"loss": 2.0, "sft_loss": 2.0},
+        "gate": f"static is 50.00 % {HOSTILE}: not met, the stage is set aside",
+        "points": [{"step": step, "loss": 2.0, "sft_loss": 2.0} for step in (1, 2)],
+    }
+    return {
+        "model": f"Qwen3-VL {HOSTILE}",
+        "seconds": 3726.0,
+        "ended_by": "",
+        "stages": [dpo, sft],
+        "data": [{"stage": "dpo", "file": "pairs", "hash": "data-0123456789abcdef"}],
+        "recipe": "stages:\n- name: dpo\n  " + "long_key: " + "x" * 300 + f"\n# {HOSTILE}\n",
+        "versions": {"torch": "2.15.0"},
     }

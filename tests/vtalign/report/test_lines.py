@@ -25,6 +25,12 @@ def test_ticks_by_hand() -> None:
     assert ticks(3, 97) == [0, 20, 40, 60, 80, 100]
 
 
+def test_small_ticks_are_short() -> None:
+    chart = line_chart("Learning rate", [Line("lr", [(0, 0.0), (1, 1.5e-4)])])
+    assert ">0.0001<" not in chart and ">1e−4<" in chart and ">1.5e−4<" in chart
+    assert ">0.02<" in line_chart("larger", [Line("y", [(0, 0.0), (1, 0.1)])])
+
+
 def test_running_mean_by_hand() -> None:
     assert running_mean([1, 2, 3, 10], 3) == [1.5, 2, 5, 6.5]
 
@@ -43,3 +49,5 @@ def test_one_point_and_values_that_are_not_finite() -> None:
 def test_many_points_are_smoothed_over_pale_ones() -> None:
     chart = line_chart("many", [Line("a", [(step, math.sin(step)) for step in range(100)])])
     assert chart.count("<path") == 2 and "pale" in chart
+    exact = line_chart("many", [Line("a", [(step, float(step)) for step in range(100)], noisy=False)])
+    assert exact.count("<path") == 1 and "pale" not in exact

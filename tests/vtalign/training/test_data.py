@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +8,14 @@ import pytest
 from vtalign.errors import InputError
 from vtalign.preference.pair import PreferencePair
 from vtalign.preference.schema import write_pairs
-from vtalign.training.config import DPOStage, SFTStage
+from vtalign.training.config import DPOStage
 from vtalign.training.curriculum import CurriculumSettings
-from vtalign.training.data import data_hash, read_conversations, read_pair_examples
+from vtalign.training.data import data_hash, read_pair_examples
 from vtalign.training.order import curriculum_order, require_difficulties
 
 
 def dpo_stage(data: Path, **settings: Any) -> DPOStage:
     return DPOStage.model_validate({"kind": "dpo", "name": "dpo", "data": data, "learning_rate": 1e-5, **settings})
-
-
-def sft_stage(data: Path) -> SFTStage:
-    return SFTStage.model_validate({"kind": "sft", "name": "sft", "data": data, "learning_rate": 1e-5})
-
-
-def turns(*texts: str) -> list[dict[str, str]]:
-    return [{"from": ("human", "gpt")[i % 2], "value": text} for i, text in enumerate(texts)]
 
 
 def test_pairs_as_they_are(pairs_folder: Path, example_pairs: list[PreferencePair]) -> None:
@@ -78,51 +69,6 @@ def test_no_pairs_is_said(tmp_path: Path) -> None:
     write_pairs(tmp_path, [])
     with pytest.raises(InputError, match="holds no pairs"):
         read_pair_examples(dpo_stage(tmp_path), seed=0)
-
-
-def test_conversations(tmp_path: Path) -> None:
-    rows = [
-        {"id": "a", "video": "v/1.mp4", "conversations": turns("<video>\nWhat?", "this")},
-        {"id": "b", "video": "v/2.mp4", "conversations": turns("First?\n<video>", "one", "And then?", "two")},
-        {"id": "c", "conversations": turns("No video?", "none")},
-        {"id": "d", "video": ["v/1.mp4", "v/2.mp4"], "conversations": turns("<video> or <video>?", "both")},
-    ]
-    file = tmp_path / "rows.jsonl"
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found, several = read_conversations(sft_stage(file))
-    assert [(c.id, c.texts, c.videos, c.response) for c in found] == [
-        ("a", ("", "What?"), ("v/1.mp4",), "this"),
-        ("b#0", ("First?", ""), ("v/2.mp4",), "one"),
-        ("b#1", ("", "And then?"), ("v/2.mp4",), "two"),
-        ("c", ("No video?",), (), "none"),
-        ("d", ("", " or ", "?"), ("v/1.mp4", "v/2.mp4"), "both"),
-    ]
-    assert several == 1
-    array = tmp_path / "rows.json"
-    array.write_text(json.dumps(rows))
-    assert read_conversations(sft_stage(array)) == (found, several)
-
-
-@pytest.mark.parametrize(
-    ("row", "said"),
-    [
-        ({"video": "v.mp4", "conversations": turns("no tag", "x")}, "0 <video> tags for 1 videos"),
-        ({"conversations": turns("<video> tag", "x")}, "1 <video> tags for 0 videos"),
-        ({"image": "i.png", "conversations": turns("<image>", "x")}, "only videos and text"),
-        ({"conversations": turns("a", "b", "c")}, "human, gpt"),
-        ({"conversations": [{"from": "gpt", "value": "a"}, {"from": "human", "value": "b"}]}, "human, gpt"),
-        ({"conversations": turns("a", " ")}, "no text"),
-        ({"conversations": "text"}, "list of at least two"),
-        ({"video": {"path": 1}, "conversations": turns("<video>", "x")}, "expected a path"),
-        ({"video": 3, "conversations": turns("<video>", "x")}, "expected a path"),
-    ],
-)
-def test_a_bad_row_is_named(tmp_path: Path, row: Any, said: str) -> None:
-    file = tmp_path / "rows.jsonl"
-    file.write_text(json.dumps({"conversations": turns("fine", "yes")}) + "\n" + json.dumps(row) + "\n")
-    with pytest.raises(InputError, match="row 2") as caught:
-        read_conversations(sft_stage(file))
-    assert said in str(caught.value)
 
 
 def test_a_hash_of_files_by_content(pairs_folder: Path, tmp_path: Path, example_pairs: list[PreferencePair]) -> None:

@@ -90,10 +90,12 @@ def test_a_kill_at_a_random_step(short: Callable[[Path], TrainConfig], tmp_path:
     [
         ("open", "checkpoint-3/trainer_state.json"),  # inside the first checkpoint
         ("open", "checkpoint-6/adapter_config.json"),  # inside the second, the first is whole
+        ("open", "checkpoint-3/provenance.json"),  # between Trainer's files and the marker
         ("os.rename", "checkpoint-6/complete.json"),  # all written, the marker not
         ("open", "01-dpo/.adapter.partial/adapter_config.json"),  # while the adapter is saved
         ("os.rename", "01-dpo/model"),  # at the commit of a stage
         ("os.rename", "01-dpo/summary.json"),  # the stage's model there, its end not recorded
+        ("os.rename", "01-dpo/model/README.md"),  # the stage recorded, the cards half written
         ("open", "02-rrpo/checkpoints/checkpoint-3/trainer_state.json"),  # the moving reference comes after it
         ("os.rename", "02-rrpo/checkpoints/checkpoint-3/complete.json"),  # all of the first checkpoint but its marker
         ("open", "03-sft/stage.json"),  # between the stages

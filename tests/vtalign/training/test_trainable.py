@@ -56,6 +56,21 @@ def test_a_merged_adapter_is_the_adapted_model(
     assert after == pytest.approx(during, abs=2e-3) and again == pytest.approx(after, abs=1e-5)
 
 
+def test_a_merge_weight_goes_that_far_from_the_base_to_the_adapted_weights(lm: VideoLM) -> None:
+    before = {name: weight.clone() for name, weight in lm.model.state_dict().items()}
+    models = []
+    for weight in (1.0, 0.25):
+        lm.model.load_state_dict(before)
+        torch.manual_seed(0)
+        model = prepare_trainable(lm, stage(lora={"r": 4, "alpha": 8}), checkpointing=False)
+        disturb(model)
+        models.append({name: value.clone() for name, value in merged(model, "float32", weight).state_dict().items()})
+    full, quarter = models
+    assert any(not torch.equal(full[name], weight) for name, weight in before.items())
+    for name, weight in before.items():
+        torch.testing.assert_close(quarter[name], weight + 0.25 * (full[name] - weight), atol=1e-6, rtol=1e-5)
+
+
 def test_a_saved_adapter_finds_its_base(lm: VideoLM, tiny_checkpoint: Path, tmp_path: Path) -> None:
     model = prepare_trainable(lm, stage(lora={"r": 2, "alpha": 2}), checkpointing=False)
     disturb(model)

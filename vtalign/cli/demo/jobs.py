@@ -1,10 +1,7 @@
 """Run vtalign commands as processes of one thread each, several at a time, with one progress bar per job."""
 
-import ctypes
 import os
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -14,11 +11,8 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from vtalign.commands import command_line, die_with_parent, last_line
 from vtalign.errors import RunFailed
-
-_PR_SET_PDEATHSIG = 1
-# Looked up before any fork: a child between fork and exec should not load libraries.
-_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -78,9 +72,13 @@ def _run_job(job: Job, progress: Progress, running: dict[str, subprocess.Popen[b
             return
         task = progress.add_task(f"{job.name}: {command.arguments[0]}", total=command.total, unit=command.unit)
         with job.log.open("ab") as log:
-            argv = [sys.executable, "-m", "vtalign", *command.arguments]
             process = subprocess.Popen(
-                argv, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, preexec_fn=_die_with_parent
+                command_line(*command.arguments),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                preexec_fn=die_with_parent,
             )
         running[job.name] = process
         while process.poll() is None:
@@ -90,23 +88,12 @@ def _run_job(job: Job, progress: Progress, running: dict[str, subprocess.Popen[b
         if process.returncode:
             stopped.set()
             raise RunFailed(
-                f"{job.name}: `vtalign {command.arguments[0]}` ended with {process.returncode}: {_last_line(job.log)} (see {job.log})"
+                f"{job.name}: `vtalign {command.arguments[0]}` ended with {process.returncode}: {last_line(job.log)} (see {job.log})"
             )
         progress.update(task, completed=command.total)
-
-
-def _die_with_parent() -> None:
-    """Runs in the child. Where the demo is killed, what it started must not go on writing beside the demo that resumes it."""
-    if _PRCTL is not None:
-        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _done(path: Path) -> int:
     if path.is_dir():
         return sum(entry.is_dir() for entry in path.iterdir())
     return path.read_bytes().count(b"\n") if path.is_file() else 0
-
-
-def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
-    return lines[-1] if lines else "no output"
