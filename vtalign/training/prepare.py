@@ -13,6 +13,7 @@ from vtalign.models.video_lm import VideoLM
 from vtalign.training.config import DPOStage, SFTStage, Stage, TrainConfig
 from vtalign.training.data import Conversation, PairExample, SFTExample, read_conversations, read_pair_examples
 from vtalign.training.footage import SkippedVideo, VideoFolder, require_folder
+from vtalign.training.loads import estimated_load, tokens_per_slot
 from vtalign.training.order import curriculum_order
 from vtalign.training.reference import Reference, with_reference
 from vtalign.training.schedule import StepPlan, epochs_in_random_order, examples_wanted, plan_steps
@@ -62,6 +63,7 @@ def prepare_stage(
 
     Raises RunFailed where no example is left.
     """
+    per_slot = tokens_per_slot(lm.policy, lm.parts.geometry)
     with devices.main_process_first():
         videos = VideoFolder(
             root=config.videos_of(stage) or Path(),
@@ -83,11 +85,11 @@ def prepare_stage(
                 batch_size=2 * stage.micro_batch,
                 show_progress=devices.is_main_process,
             )
-            return _planned_pairs(config, stage, pairs, source, skipped, scored, devices.num_processes)
+            return _planned_pairs(config, stage, pairs, source, skipped, scored, per_slot, devices.num_processes)
         conversations = [row for row in data.rows if isinstance(row, Conversation)]
         source, rows, skipped = videos.read_conversations(conversations)
         _require_some(rows, skipped, stage)
-        return _planned_rows(config, stage, rows, source, skipped, devices.num_processes)
+        return _planned_rows(config, stage, rows, source, skipped, per_slot, devices.num_processes)
 
 
 def stage_seed(config: TrainConfig, stage: Stage) -> int:
@@ -102,12 +104,13 @@ def _planned_pairs(
     source: FrameSource,
     skipped: list[SkippedVideo],
     scored: int,
+    per_slot: float,
     devices: int,
 ) -> PreparedStage:
     wanted = examples_wanted(len(pairs), stage.pairs_per_step, epochs=stage.epochs, max_steps=stage.max_steps)
     order, levels = curriculum_order(pairs, stage.curriculum, wanted, stage_seed(config, stage), per_step=stage.pairs_per_step)
     pairs = [replace(pair, level=level) for pair, level in zip(pairs, levels, strict=True)]
-    plan = _plan(order, pairs, stage, devices)
+    plan = _plan(order, pairs, stage, per_slot, devices)
     identity = stable_id("stage", [pair.id for pair in pairs], [pair.swapped for pair in pairs], plan.steps)
     return PreparedStage(pairs, source, plan, skipped, scored, identity)
 
@@ -118,17 +121,24 @@ def _planned_rows(
     rows: list[SFTExample],
     source: FrameSource,
     skipped: list[SkippedVideo],
+    per_slot: float,
     devices: int,
 ) -> PreparedStage:
     wanted = examples_wanted(len(rows), stage.rows_per_step, epochs=stage.epochs, max_steps=stage.max_steps)
-    plan = _plan(epochs_in_random_order(len(rows), wanted, stage_seed(config, stage)), rows, stage, devices)
+    plan = _plan(epochs_in_random_order(len(rows), wanted, stage_seed(config, stage)), rows, stage, per_slot, devices)
     identity = stable_id("stage", [row.id for row in rows], plan.steps)
     return PreparedStage(rows, source, plan, skipped, 0, identity)
 
 
-def _plan(order: list[int], examples: Sequence[PairExample | SFTExample], stage: Stage, devices: int) -> StepPlan:
-    keys = [tuple(view.view_id for view in example.prompt.views) for example in examples]
-    return plan_steps(order, keys, per_step=stage.items_per_step, micro_batch=stage.micro_batch, devices=devices)
+def _plan(
+    order: list[int], examples: Sequence[PairExample | SFTExample], stage: Stage, per_slot: float, devices: int
+) -> StepPlan:
+    loads = [estimated_load(example.prompt, _responses(example), per_slot) for example in examples]
+    return plan_steps(order, loads, per_step=stage.items_per_step, micro_batch=stage.micro_batch, devices=devices)
+
+
+def _responses(example: PairExample | SFTExample) -> tuple[str, ...]:
+    return (example.chosen, example.rejected) if isinstance(example, PairExample) else (example.response,)
 
 
 def _require_some(kept: Sequence[object], skipped: Sequence[SkippedVideo], stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from vtalign.training.checkpoints import is_complete, link_tree
 from vtalign.training.config import DPOStage, TrainConfig
 from vtalign.training.data import data_hash
 from vtalign.training.prepare import read_stage_data
+from vtalign.training.sharding import require_alike_rows, require_supported_launch
 from vtalign.training.stage import StagePlace, StageSummary, finished, run_stage
 from vtalign.training.tables import print_plan, print_recipe, print_summary
 
 LIBRARIES = ("vtalign", "torch", "transformers", "peft", "accelerate")
+# How long devices wait for the first one, which decodes and scores the reference alone; a process that dies ends the others at once.
+_PATIENCE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,10 @@ def run_recipe(config: TrainConfig) -> TrainSummary:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     devices = _devices(config)
+    sharding = require_supported_launch(on_cpu=devices.device.type == "cpu")
     data = [read_stage_data(config, stage) for stage in config.stages]
+    for stage, rows in zip(config.stages, data, strict=True):
+        require_alike_rows(rows.rows, stage, sharding)
     with devices.main_process_first():
         claim_run_folder(config.output, _settings(config), "train")
     if devices.is_main_process:
@@ -67,9 +74,13 @@ def run_recipe(config: TrainConfig) -> TrainSummary:
 
 
 def _devices(config: TrainConfig) -> PartialState:
+    """Raises InputError for a device or a kind of launch that cannot be used."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InputError("device 'cuda': there is none here; use device=cpu or auto")
-    return PartialState(cpu=config.device == "cpu")
+    # said where there is no choice too: launched processes would otherwise not know of each other
+    on_cpu = config.device == "cpu" or not torch.accelerator.is_available()
+    require_supported_launch(on_cpu=on_cpu)
+    return PartialState(cpu=on_cpu, timeout=_PATIENCE)
 
 
 def _settings(config: TrainConfig) -> dict[str, object]:

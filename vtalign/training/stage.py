@@ -27,6 +27,7 @@ from vtalign.training.logs import HistoryWriter, ProgressBar, read_history, tens
 from vtalign.training.objective import dpo_metrics, dpo_share, sft_metrics, sft_share
 from vtalign.training.prepare import PreparedStage, StageData, prepare_stage, stage_seed
 from vtalign.training.reference import Reference
+from vtalign.training.sharding import plan_shards, require_supported_launch, whole_weights
 from vtalign.training.stepzero import require_zero_margin
 from vtalign.training.trainable import merged, prepare_trainable, save_adapter, trainable_count
 from vtalign.training.trainer import StageTrainer
@@ -87,6 +88,8 @@ def run_stage(
     at step 0, a loss that is not finite) and what loading the model raises.
     """
     began = time.monotonic()
+    on_cpu = devices.device.type == "cpu"
+    sharding = require_supported_launch(on_cpu=on_cpu)
     place.folder.mkdir(parents=True, exist_ok=True)
     loaded_dtype = config.dtype if stage.lora is not None else "float32"
     load = partial(
@@ -99,13 +102,14 @@ def run_stage(
     lm = load(place.start)
     reference = _reference(stage, place, lm, load)
     prepared = prepare_stage(config, stage, data, lm, reference, place.folder, devices)
-    resume = _claim(place.folder, stage, lm.fingerprint, prepared, devices)
+    resume = _claim(place.folder, stage, lm.fingerprint, prepared, sharding, devices)
     set_seed(stage_seed(config, stage))
     settings = dict(vars(lm.model.config))
     model = prepare_trainable(lm, stage, checkpointing=config.gradient_checkpointing)
+    parameters = trainable_count(model)
     steps_done = int(resume.name.rpartition("-")[2]) if resume is not None else 0
     if devices.is_main_process:
-        announce(stage, prepared, trainable_count(model), steps_done)
+        announce(stage, prepared, parameters, steps_done)
     collator = BatchCollator(lm.parts, prepared.source, pair_batch if isinstance(stage, DPOStage) else sft_batch)
     if reference is not None and reference.fingerprint == lm.fingerprint and resume is None:
         first = [prepared.examples[index] for index in prepared.plan.steps[0][0]]
@@ -114,7 +118,7 @@ def run_stage(
         require_zero_margin(model, batch, devices.device, config.dtype, stage.name)
     trainer = StageTrainer(
         model=model,
-        args=stage_arguments(config, stage, prepared.plan, place.folder / CHECKPOINTS),
+        args=stage_arguments(config, stage, prepared.plan, place.folder / CHECKPOINTS, on_cpu=on_cpu),
         plan=prepared.plan,
         share=partial(dpo_share, stage=stage) if isinstance(stage, DPOStage) else sft_share,
         metrics=dpo_metrics if isinstance(stage, DPOStage) else sft_metrics,
@@ -123,13 +127,14 @@ def run_stage(
         callbacks=_callbacks(config, stage, place, steps_done, devices),
     )
     trainer.remove_callback(PrinterCallback)
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-        raise InputError(f"stage '{stage.name}': sharded training (FSDP, DeepSpeed) is not supported; launch without it")
+    plan_shards(trainer.accelerator, model, lm.parts.family)
     with _deterministic_on_cpu(devices.device):
         trainer.train(resume_from_checkpoint=str(resume) if resume is not None else None)
-    if devices.is_main_process:
+    if sharding == "none":
         trained = trainer.accelerator.unwrap_model(trainer.model)
-        parameters = trainable_count(trained)[0]
+    else:
+        trained = _gathered(trainer, stage, partial(load, place.start, device="cpu"))
+    if devices.is_main_process:
         # Trainer writes its `use_cache` into the model's config, and the checkpoint would generate without a cache ever after
         vars(trained.config).pop("use_cache", None)
         vars(trained.config).update({key: value for key, value in settings.items() if key == "use_cache"})
@@ -144,7 +149,7 @@ def run_stage(
             skipped_videos=len(prepared.skipped),
             skipped_examples=sum(video.examples for video in prepared.skipped),
             scored_references=prepared.scored,
-            trainable_parameters=parameters,
+            trainable_parameters=parameters[0],
             start=place.start,
             start_fingerprint=lm.fingerprint,
             metrics=last_tenth(read_history(_history(config)), stage.name),
@@ -174,18 +179,32 @@ def _reference(stage: Stage, place: StagePlace, lm: VideoLM, load: Callable[[str
     return Reference(fingerprint, lambda: load(path))
 
 
-def _claim(folder: Path, stage: Stage, fingerprint: str, prepared: PreparedStage, devices: PartialState) -> Path | None:
-    """The checkpoint to resume from, if any. Raises InputError where the stage began with another model or other data."""
+def _gathered(trainer: StageTrainer, stage: Stage, load: Callable[[], VideoLM]) -> Any:
+    """The trained weights of all devices in a model of the main process, on the CPU; None elsewhere. All processes must call it."""
+    weights = whole_weights(trainer)
+    if weights is None:
+        return None
+    model = prepare_trainable(load(), stage, checkpointing=False)
+    model.load_state_dict(weights)
+    return model
+
+
+def _claim(
+    folder: Path, stage: Stage, fingerprint: str, prepared: PreparedStage, sharding: str, devices: PartialState
+) -> Path | None:
+    """The checkpoint to resume from, if any. Raises InputError where the stage began with another model, data or launch."""
     with devices.main_process_first():
         file = folder / RECORD
-        record = {"start_fingerprint": fingerprint, "plan": prepared.identity}
+        record = {"start_fingerprint": fingerprint, "plan": prepared.identity, "sharding": sharding}
         if not file.is_file():
             _report_skipped(folder, stage, prepared)
             write_json(file, record)
         found = json.loads(file.read_text(encoding="utf-8"))
         changed = [name for name in record if found.get(name) != record[name]]
         if changed:
-            what = "the model it starts from" if "start_fingerprint" in changed else "its data, videos or number of devices"
+            what = {"start_fingerprint": "the model it starts from", "plan": "its data, videos or number of devices"}.get(
+                changed[0], f"how weights are spread over devices ({found.get('sharding')} before, {sharding} now)"
+            )
             raise InputError(f"{folder}: the stage cannot go on: {what} changed since it began; choose another output folder")
         return last_complete(folder / CHECKPOINTS)
 
