@@ -25,7 +25,7 @@ from vtalign.training.collator import BatchCollator, coalesce, pair_batch
 from vtalign.training.config import DPOStage, LoraSettings, TrainConfig
 from vtalign.training.data import PairExample
 from vtalign.training.objective import PreferenceObjective
-from vtalign.training.schedule import plan_steps
+from vtalign.training.schedule import Load, plan_steps
 from vtalign.training.trainable import prepare_trainable
 from vtalign.training.trainer import StageTrainer
 from vtalign.video.view import VideoView
@@ -46,8 +46,10 @@ def train(lm: VideoLM, source: Noise, job: dict[str, Any]) -> dict[str, Any]:
     parts = lm.parts if job["side"] == "shared" else replace(lm.parts, shares_rows=False)
     with tempfile.TemporaryDirectory() as folder:
         stage, config = _settings(job, Path(folder))
-        plan = plan_steps(range(len(pairs)), [pair.prompt for pair in pairs], per_step=k, micro_batch=stage.micro_batch)
-        arguments = stage_arguments(config, stage, plan, Path(folder))
+        plan = plan_steps(
+            range(len(pairs)), [Load(pair.prompt, job["visual"], 1) for pair in pairs], per_step=k, micro_batch=stage.micro_batch
+        )
+        arguments = stage_arguments(config, stage, plan, Path(folder), on_cpu=device == "cpu")
         arguments.save_strategy = "no"
         # gathers add up their gradients in one order
         torch.use_deterministic_algorithms(device == "cpu")

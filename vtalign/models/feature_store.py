@@ -9,9 +9,9 @@ from torch import nn
 from vtalign.models.features import (
     call_inside,
     encoder_outputs,
+    encoder_sharded,
     encoder_trains,
     feature_tensors,
-    is_sharded,
     transformers_model,
 )
 from vtalign.models.rows import RowBatch
@@ -36,7 +36,7 @@ class FeatureStore:
         inner = transformers_model(model)
         if visual is None or inner is None or encoder_trains(inner, visual.family):
             return batch
-        if is_sharded(model):
+        if encoder_sharded(inner, visual.family):
             # What a device holds already differs between devices; here all must make the same one call, for this batch alone.
             if len(visual.alike) > 1:
                 return batch

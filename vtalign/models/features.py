@@ -1,12 +1,13 @@
 """Vision features of a batch: each distinct view is encoded once wherever no gradient must flow through the encoder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 from torch.distributed.fsdp import FSDPModule, FullyShardedDataParallel, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from vtalign.errors import InputError
@@ -82,7 +83,8 @@ def visual_kwargs(model: nn.Module, visual: VisualInputs | None) -> dict[str, An
     family = visual.family
     features, groups = visual.features, visual.alike
     if features is None:
-        inner, sharded = transformers_model(model), is_sharded(model)
+        inner = transformers_model(model)
+        sharded = inner is not None and encoder_sharded(inner, family)
         if len(groups) > 1 and (inner is None or sharded):
             shapes = sorted({tuple(frames.shape) for frames in visual.inputs[family.pixels[0]]})
             raise InputError(
@@ -102,9 +104,9 @@ def visual_kwargs(model: nn.Module, visual: VisualInputs | None) -> dict[str, An
 
 
 def transformers_model(model: nn.Module) -> Any | None:
-    """The transformers model under PEFT, DistributedDataParallel and FSDP2; None where a wrapper keeps submodules from being
-    called (FSDP1, DeepSpeed stage 3)."""
-    inner: Any = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
+    """The transformers model under PEFT, DistributedDataParallel, FSDP2 and DeepSpeed; None where a wrapper keeps submodules from
+    being called (FSDP1, DeepSpeed stage 3)."""
+    inner: Any = getattr(model, "module", model)
     if hasattr(inner, "get_base_model"):
         inner = inner.get_base_model()
     fsdp1 = isinstance(model, FullyShardedDataParallel)
@@ -112,9 +114,9 @@ def transformers_model(model: nn.Module) -> Any | None:
     return inner if hasattr(inner, "get_image_features") and not fsdp1 and not zero3 else None
 
 
-def is_sharded(model: nn.Module) -> bool:
-    """Whether `model` is sharded with FSDP2: its weights are whole inside calls that it knows of only."""
-    return isinstance(model, FSDPModule)
+def encoder_sharded(inner: Any, family: Family) -> bool:
+    """Whether anything between pixels and features is sharded with FSDP2: whole inside calls that the whole model knows of only."""
+    return any(isinstance(parameter, DTensor) for parameter in _encoder_weights(inner, family))
 
 
 def call_inside(model: nn.Module, function: Callable[[], Result]) -> Result:
@@ -134,8 +136,7 @@ def call_inside(model: nn.Module, function: Callable[[], Result]) -> Result:
 
 def encoder_trains(inner: Any, family: Family) -> bool:
     """Whether anything between pixels and features has a gradient."""
-    roots = (family.encoder, *family.projectors)
-    return any(parameter.requires_grad for name, parameter in inner.named_parameters() if under(name, roots))
+    return any(parameter.requires_grad for parameter in _encoder_weights(inner, family))
 
 
 def encoder_outputs(inner: Any, visual: VisualInputs, indices: Sequence[int]) -> list[Any]:
@@ -160,6 +161,11 @@ def joined(features: Sequence[Any], order: Sequence[int]) -> Any:
 def feature_tensors(outputs: Any) -> list[torch.Tensor]:
     """What encoder outputs hold: features (n, D), and where the family has them those of inner layers."""
     return [_flat(layer) for layer in (outputs.pooler_output, *(getattr(outputs, "deepstack_features", None) or ()))]
+
+
+def _encoder_weights(inner: Any, family: Family) -> Iterator[nn.Parameter]:
+    roots = (family.encoder, *family.projectors)
+    return (parameter for name, parameter in inner.named_parameters() if under(name, roots))
 
 
 def _encoded(inner: Any, visual: VisualInputs, groups: list[list[int]], trains: bool) -> tuple[Any, ...]:

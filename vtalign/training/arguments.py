@@ -19,7 +19,7 @@ class StageArguments(TrainingArguments):
         return min(1, super().n_gpu)
 
 
-def stage_arguments(config: TrainConfig, stage: Stage, plan: StepPlan, folder: Path) -> StageArguments:
+def stage_arguments(config: TrainConfig, stage: Stage, plan: StepPlan, folder: Path, *, on_cpu: bool) -> StageArguments:
     """`folder` is where `checkpoint-N` go."""
     steps = len(plan.steps)
     return StageArguments(
@@ -40,7 +40,7 @@ def stage_arguments(config: TrainConfig, stage: Stage, plan: StepPlan, folder: P
         save_total_limit=2,
         seed=stage_seed(config, stage),
         bf16=config.dtype == "bfloat16",
-        use_cpu=config.device == "cpu",
+        use_cpu=on_cpu,
         report_to="none",  # the callbacks say where to
         remove_unused_columns=False,
         dataloader_pin_memory=False,

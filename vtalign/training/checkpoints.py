@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
@@ -30,9 +31,10 @@ class RecordProvenance(TrainerCallback):
 
 
 class MarkCheckpoint(TrainerCallback):
-    """Marks a checkpoint when all of it is on disk. `on_save` comes after Trainer wrote every file of it."""
+    """Marks a checkpoint when all of it is on disk. `on_save` comes after this process wrote its files of it."""
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        PartialState().wait_for_everyone()  # random states and shards are files of every process
         if state.is_world_process_zero:
             mark_complete(Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
 

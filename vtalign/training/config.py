@@ -164,6 +164,11 @@ class PreferenceStage(StageSettings):
         return any(isinstance(term, RRPOTerm) and term.alpha > 0 for term in self.terms)
 
     @property
+    def asks_reference_beside(self) -> bool:
+        """Whether the reference is a model that is asked beside the policy, and not log-probs from a file."""
+        return self.reads_distributions or self.moving_reference is not None
+
+    @property
     def reads_reference(self) -> bool:
         return any(not (isinstance(term, DPOTerm) and term.loss == "simpo") for term in self.terms)
 

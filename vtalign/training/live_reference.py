@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
+from torch.nn.parallel import DistributedDataParallel
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from vtalign.errors import InputError
@@ -36,6 +37,7 @@ class LiveReference:
 
     @contextlib.contextmanager
     def of(self, model: Any) -> Iterator[Any]:
+        model = _bare(model)
         asked = self._other if self._other is not None else model
         training = asked.training
         asked.eval()
@@ -100,5 +102,8 @@ class FollowPolicy(TrainerCallback):
 
 
 def _trained(model: Any) -> dict[str, torch.Tensor]:
-    """Under the names of the bare model, whatever wraps it."""
-    return {name.removeprefix("module."): weight for name, weight in model.named_parameters() if weight.requires_grad}
+    return {name: weight for name, weight in _bare(model).named_parameters() if weight.requires_grad}
+
+
+def _bare(model: Any) -> Any:
+    return model.module if isinstance(model, DistributedDataParallel) else model

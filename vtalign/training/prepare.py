@@ -16,11 +16,12 @@ from vtalign.training.config import PreferenceStage, SFTStage, Stage, StageSetti
 from vtalign.training.conversations import Conversation, read_conversations
 from vtalign.training.data import PairExample, SFTExample, in_lists, read_pair_examples
 from vtalign.training.footage import SkippedVideo, VideoFolder, require_folder
+from vtalign.training.loads import estimated_load, tokens_per_slot
 from vtalign.training.loss_settings import CustomTerm
 from vtalign.training.order import curriculum_order, require_difficulties
 from vtalign.training.reference import Reference, with_reference
 from vtalign.training.rescore import own_scores
-from vtalign.training.schedule import StepPlan, epochs_in_random_order, examples_wanted, plan_steps
+from vtalign.training.schedule import Load, StepPlan, epochs_in_random_order, examples_wanted, plan_steps
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def prepare_stage(
 
     Raises RunFailed where no example is left.
     """
+    per_slot = tokens_per_slot(lm.policy, lm.parts.geometry)
     with devices.main_process_first():
         videos = VideoFolder(
             root=config.videos_of(stage) or Path(),
@@ -111,14 +113,14 @@ def prepare_stage(
                 )
             if stage.listwise:
                 pairs = in_lists(pairs)
-            pairs, plan = _planned_pairs(config, stage, pairs, scores, devices.num_processes)
+            pairs, plan = _planned_pairs(config, stage, pairs, scores, per_slot, devices.num_processes)
             identity = stable_id("stage", [pair.id for pair in pairs], [pair.swapped for pair in pairs], plan.steps)
             return PreparedStage(pairs, source, plan, skipped, scored, identity)
         assert isinstance(stage, SFTStage)
         conversations = [row for row in data.rows if isinstance(row, Conversation)]
         source, rows, skipped = videos.read_conversations(conversations)
         _require_some(rows, skipped, stage)
-        return _planned_rows(config, stage, rows, source, skipped, devices.num_processes)
+        return _planned_rows(config, stage, rows, source, skipped, per_slot, devices.num_processes)
 
 
 def stage_seed(config: TrainConfig, stage: StageSettings) -> int:
@@ -127,7 +129,12 @@ def stage_seed(config: TrainConfig, stage: StageSettings) -> int:
 
 
 def _planned_pairs(
-    config: TrainConfig, stage: PreferenceStage, pairs: list[PairExample], scores: Mapping[str, Scores] | None, devices: int
+    config: TrainConfig,
+    stage: PreferenceStage,
+    pairs: list[PairExample],
+    scores: Mapping[str, Scores] | None,
+    per_slot: float,
+    devices: int,
 ) -> tuple[list[PairExample], StepPlan]:
     """The pairs with their curriculum stage, and what every step sees."""
     wanted = examples_wanted(len(pairs), stage.pairs_per_step, epochs=stage.epochs, max_steps=stage.max_steps)
@@ -137,7 +144,7 @@ def _planned_pairs(
         replace(pair, level=level, more=tuple(replace(other, level=level) for other in pair.more))
         for pair, level in zip(pairs, levels, strict=True)
     ]
-    return planned, _plan(order, planned, stage, devices)
+    return planned, _plan(order, planned, stage, per_slot, devices)
 
 
 def _planned_rows(
@@ -146,17 +153,28 @@ def _planned_rows(
     rows: list[SFTExample],
     source: FrameSource,
     skipped: list[SkippedVideo],
+    per_slot: float,
     devices: int,
 ) -> PreparedStage:
     wanted = examples_wanted(len(rows), stage.rows_per_step, epochs=stage.epochs, max_steps=stage.max_steps)
-    plan = _plan(epochs_in_random_order(len(rows), wanted, stage_seed(config, stage)), rows, stage, devices)
+    plan = _plan(epochs_in_random_order(len(rows), wanted, stage_seed(config, stage)), rows, stage, per_slot, devices)
     identity = stable_id("stage", [row.id for row in rows], plan.steps)
     return PreparedStage(rows, source, plan, skipped, 0, identity)
 
 
-def _plan(order: list[int], examples: Sequence[PairExample | SFTExample], stage: StageSettings, devices: int) -> StepPlan:
-    keys = [tuple(view.view_id for view in example.prompt.views) for example in examples]
-    return plan_steps(order, keys, per_step=stage.items_per_step, micro_batch=stage.micro_batch, devices=devices)
+def _plan(
+    order: list[int], examples: Sequence[PairExample | SFTExample], stage: StageSettings, per_slot: float, devices: int
+) -> StepPlan:
+    loads = [_load(example, per_slot) for example in examples]
+    return plan_steps(order, loads, per_step=stage.items_per_step, micro_batch=stage.micro_batch, devices=devices)
+
+
+def _load(example: PairExample | SFTExample, per_slot: float) -> Load:
+    if isinstance(example, SFTExample):
+        return estimated_load([example.prompt], [example.response], per_slot)
+    read = [side for pair in example.pairs for side in pair.sides.values()]
+    prompts, said = zip(*read, strict=True)
+    return estimated_load(list(dict.fromkeys(prompts)), list(dict.fromkeys(said)), per_slot)
 
 
 def _require_some(kept: Sequence[object], skipped: Sequence[SkippedVideo], stage: Stage) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -17,8 +18,12 @@ from vtalign.training.config import PreferenceStage, TrainConfig
 from vtalign.training.data import data_hash
 from vtalign.training.gate import GateDecision, check_gates, decide, measure_before, not_met
 from vtalign.training.prepare import StageData, read_stage_data
+from vtalign.training.sharding import require_alike_rows, require_shardable_reference, require_supported_launch
 from vtalign.training.stage import StagePlace, StageSummary, finished, run_stage
 from vtalign.training.tables import print_gate, print_plan, print_recipe, print_summary
+
+# How long devices wait for the first one, which decodes and scores the reference alone; a process that dies ends the others at once.
+_PATIENCE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,11 @@ def run_recipe(config: TrainConfig) -> TrainSummary:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     devices = _devices(config)
+    sharding = require_supported_launch(on_cpu=devices.device.type == "cpu")
     data = [read_stage_data(config, stage) for stage in config.stages]
+    for stage, rows in zip(config.stages, data, strict=True):
+        require_alike_rows(rows.rows, stage, sharding)
+        require_shardable_reference(stage, sharding)
     hashes = {stage.name: data_hash(stage.data) for stage in config.stages}
     if devices.is_main_process:
         check_gates(config)
@@ -146,6 +155,10 @@ def _put_cards(
 
 
 def _devices(config: TrainConfig) -> PartialState:
+    """Raises InputError for a device or a kind of launch that cannot be used."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InputError("device 'cuda': there is none here; use device=cpu or auto")
-    return PartialState(cpu=config.device == "cpu")
+    # said where there is no choice too: launched processes would otherwise not know of each other
+    on_cpu = config.device == "cpu" or not torch.accelerator.is_available()
+    require_supported_launch(on_cpu=on_cpu)
+    return PartialState(cpu=on_cpu, timeout=_PATIENCE)

@@ -1,7 +1,8 @@
 """Which examples every optimiser step sees, decided before a stage starts: a pure function of seed and settings.
 
-A step counts examples over all devices. Inside a step, examples about the same video are put side by side, so that they share
-rows; what a step contains does not depend on devices or micro-batches, and neither does its loss.
+A step counts examples over all devices; what it contains does not depend on devices or micro-batches, and neither does its loss.
+Inside a step, examples about the same video share a micro-batch where they fit, because there they share rows, and micro-batches
+are cut so that their token counts are alike: devices wait for the slowest one.
 """
 
 import math
@@ -50,11 +51,21 @@ class PlannedBatches(Sampler[list[int]]):
         return len(self._micro_batches)
 
 
-def plan_steps(order: Sequence[int], keys: Sequence[Hashable], *, per_step: int, micro_batch: int, devices: int = 1) -> StepPlan:
-    """Cut `order` (example indices as they come, repeats included) into steps of `per_step` and those into micro-batches.
+@dataclass(frozen=True)
+class Load:
+    """What an example costs in a forward, in tokens: `shared` once for all examples of one `key` in it, `own` for every one."""
 
-    `keys[i]` says what example i shares a row with; equal keys of a step are neighbours. The last step is shortened to what the
-    devices divide. Raises InputError where they do not divide a step or no step is left.
+    key: Hashable
+    shared: float
+    own: float
+
+
+def plan_steps(order: Sequence[int], loads: Sequence[Load], *, per_step: int, micro_batch: int, devices: int = 1) -> StepPlan:
+    """Cut `order` (example indices as they come, repeats included) into steps of `per_step` and those into micro-batches of at most
+    `micro_batch` examples, as few as possible and equally many for every device.
+
+    `loads[i]` is the load of example i. The last step is shortened to what the devices divide. Raises InputError where they do not
+    divide a step or no step is left.
     """
     if per_step % devices:
         raise InputError(f"{per_step} examples a step cannot be shared by {devices} devices; choose a multiple of {devices}")
@@ -65,15 +76,49 @@ def plan_steps(order: Sequence[int], keys: Sequence[Hashable], *, per_step: int,
         chosen = chosen[: len(chosen) // devices * devices]
         if not chosen:
             break
-        first_seen: dict[Hashable, int] = {}
-        for position, index in enumerate(chosen):
-            first_seen.setdefault(keys[index], position)
-        together = sorted(chosen, key=lambda index: first_seen[keys[index]])
-        rounds = min(accumulation, math.ceil(len(together) / devices / micro_batch))
-        steps.append(_even_parts(together, rounds * devices))
+        rounds = min(accumulation, math.ceil(len(chosen) / devices / micro_batch))
+        cut = balanced(chosen, loads, parts=rounds * devices, most=micro_batch)
+        steps.append(_dealt(cut, loads, devices))
     if not steps:
         raise InputError(f"{len(order)} examples are too few for {devices} devices")
     return StepPlan(tuple(steps), accumulation, devices)
+
+
+def balanced(chosen: Sequence[int], loads: Sequence[Load], *, parts: int, most: int) -> list[list[int]]:
+    """`chosen` in `parts` non-empty lists of at most `most` examples with sums of loads that are alike.
+
+    Examples of one key stay together, but where there are more than `most`, fewer keys than parts, or no room left for all of
+    them. Needs parts <= len(chosen) <= parts * most. The largest go first, each to where the sum is smallest afterwards.
+    """
+    alike: dict[Hashable, list[int]] = {}
+    for index in chosen:
+        alike.setdefault(loads[index].key, []).append(index)
+    pieces = [piece for members in alike.values() for piece in _even_parts(members, math.ceil(len(members) / most))]
+    while len(pieces) < parts:
+        largest = max((piece for piece in pieces if len(piece) > 1), key=lambda piece: cost_of(piece, loads))
+        at = pieces.index(largest)
+        pieces[at : at + 1] = _even_parts(largest, 2)
+    made: list[list[int]] = [[] for _ in range(parts)]
+    waiting = sorted(pieces, key=lambda piece: -cost_of(piece, loads))
+    for piece in waiting:
+        left = piece
+        while left:
+            room = [part for part in made if len(part) + len(left) <= most]
+            if room:
+                part = min(room, key=lambda part: (bool(part), cost_of([*part, *left], loads)))
+                taken = left
+            else:
+                part = min(made, key=len)
+                taken = left[: most - len(part)]
+            part += taken
+            left = left[len(taken) :]
+    return made
+
+
+def cost_of(examples: Sequence[int], loads: Sequence[Load]) -> float:
+    """Tokens of one forward."""
+    shared = {loads[index].key: loads[index].shared for index in examples}
+    return sum(shared.values()) + sum(loads[index].own for index in examples)
 
 
 def epochs_in_random_order(count: int, wanted: int, seed: int) -> list[int]:
@@ -91,7 +136,16 @@ def examples_wanted(count: int, per_step: int, *, epochs: float | None, max_step
     return max_steps * per_step if max_steps is not None else max(1, round((epochs if epochs is not None else 1.0) * count))
 
 
-def _even_parts(items: list[int], parts: int) -> tuple[tuple[int, ...], ...]:
+def _dealt(cut: list[list[int]], loads: Sequence[Load], devices: int) -> tuple[tuple[int, ...], ...]:
+    """Micro-batches in the order device 0, device 1, .., device 0, ..: those that run at one time are alike in size, and so are the
+    sums of the devices."""
+    ranked = sorted(cut, key=lambda part: -cost_of(part, loads))
+    rounds = [ranked[start : start + devices] for start in range(0, len(ranked), devices)]
+    turned = [part for number, together in enumerate(rounds) for part in (together[::-1] if number % 2 else together)]
+    return tuple(tuple(part) for part in turned)
+
+
+def _even_parts(items: list[int], parts: int) -> list[list[int]]:
     """`items` in `parts` runs whose sizes differ by at most one."""
     edges = [len(items) * part // parts for part in range(parts + 1)]
-    return tuple(tuple(items[start:stop]) for start, stop in pairwise(edges))
+    return [items[start:stop] for start, stop in pairwise(edges)]

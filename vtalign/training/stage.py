@@ -28,6 +28,7 @@ from vtalign.training.logs import HistoryWriter, ProgressBar, read_history, tens
 from vtalign.training.objective import PreferenceObjective, SFTObjective
 from vtalign.training.prepare import PreparedStage, StageData, prepare_stage, stage_seed
 from vtalign.training.reference import Reference
+from vtalign.training.sharding import plan_shards, require_supported_launch, whole_weights
 from vtalign.training.stepzero import require_zero_margin
 from vtalign.training.trainable import merged, prepare_trainable, save_adapter, trainable_count
 from vtalign.training.trainer import StageTrainer
@@ -96,6 +97,8 @@ def run_stage(
     at step 0, a loss that is not finite) and what loading the model raises.
     """
     began = time.monotonic()
+    on_cpu = devices.device.type == "cpu"
+    sharding = require_supported_launch(on_cpu=on_cpu)
     place.folder.mkdir(parents=True, exist_ok=True)
     loaded_dtype = config.dtype if stage.lora is not None else "float32"
     load = partial(
@@ -107,15 +110,16 @@ def run_stage(
     )
     lm = load(place.start)
     reference = _reference(stage, place, lm, load)
-    asks_beside = isinstance(stage, PreferenceStage) and (stage.reads_distributions or stage.moving_reference is not None)
+    asks_beside = isinstance(stage, PreferenceStage) and stage.asks_reference_beside
     prepared = prepare_stage(config, stage, data, lm, None if asks_beside else reference, place.folder, devices)
-    resume = _claim(place.folder, stage, lm.fingerprint, prepared, devices)
+    resume = _claim(place.folder, stage, lm.fingerprint, prepared, sharding, devices)
     set_seed(stage_seed(config, stage))
     settings = dict(vars(lm.model.config))
     model = prepare_trainable(lm, stage, checkpointing=config.gradient_checkpointing)
+    parameters = trainable_count(model)
     steps_done = int(resume.name.rpartition("-")[2]) if resume is not None else 0
     if devices.is_main_process:
-        announce(stage, prepared, trainable_count(model), steps_done)
+        announce(stage, prepared, parameters, steps_done)
     collator = BatchCollator(lm.parts, prepared.source, pair_batch if isinstance(stage, PreferenceStage) else sft_batch)
     live = _live_reference(model, stage, reference, lm) if asks_beside else None
     if live is not None and live.moves is not None and resume is not None:
@@ -128,7 +132,7 @@ def run_stage(
     watch = Watch(stage.name)
     trainer = StageTrainer(
         model=model,
-        args=stage_arguments(config, stage, prepared.plan, place.folder / CHECKPOINTS),
+        args=stage_arguments(config, stage, prepared.plan, place.folder / CHECKPOINTS, on_cpu=on_cpu),
         plan=prepared.plan,
         objective=PreferenceObjective(stage, live) if isinstance(stage, PreferenceStage) else SFTObjective(),
         stop_at_margin=stage.stop_at_margin if isinstance(stage, PreferenceStage) else math.inf,
@@ -141,13 +145,14 @@ def run_stage(
         ],
     )
     trainer.remove_callback(PrinterCallback)
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-        raise InputError(f"stage '{stage.name}': sharded training (FSDP, DeepSpeed) is not supported; launch without it")
+    plan_shards(trainer.accelerator, model, lm.parts.family)
     with _deterministic_on_cpu(devices.device):
         trainer.train(resume_from_checkpoint=str(resume) if resume is not None else None)
-    if devices.is_main_process:
+    if sharding == "none":
         trained = trainer.accelerator.unwrap_model(trainer.model)
-        parameters = trainable_count(trained)[0]
+    else:
+        trained = _gathered(trainer, stage, partial(load, place.start, device="cpu"))
+    if devices.is_main_process:
         # Trainer writes its `use_cache` into the model's config, and the checkpoint would generate without a cache ever after
         vars(trained.config).pop("use_cache", None)
         vars(trained.config).update({key: value for key, value in settings.items() if key == "use_cache"})
@@ -162,7 +167,7 @@ def run_stage(
             skipped_videos=len(prepared.skipped),
             skipped_examples=sum(video.examples for video in prepared.skipped),
             scored_references=prepared.scored,
-            trainable_parameters=parameters,
+            trainable_parameters=parameters[0],
             start=place.start,
             start_fingerprint=lm.fingerprint,
             warnings=tuple(watch.warnings.values()),
@@ -202,18 +207,32 @@ def _live_reference(model: Any, stage: Stage, reference: Reference | None, lm: V
     return LiveReference(model, other=other)
 
 
-def _claim(folder: Path, stage: Stage, fingerprint: str, prepared: PreparedStage, devices: PartialState) -> Path | None:
-    """The checkpoint to resume from, if any. Raises InputError where the stage began with another model or other data."""
+def _gathered(trainer: StageTrainer, stage: Stage, load: Callable[[], VideoLM]) -> Any:
+    """The trained weights of all devices in a model of the main process, on the CPU; None elsewhere. All processes must call it."""
+    weights = whole_weights(trainer)
+    if weights is None:
+        return None
+    model = prepare_trainable(load(), stage, checkpointing=False)
+    model.load_state_dict(weights)
+    return model
+
+
+def _claim(
+    folder: Path, stage: Stage, fingerprint: str, prepared: PreparedStage, sharding: str, devices: PartialState
+) -> Path | None:
+    """The checkpoint to resume from, if any. Raises InputError where the stage began with another model, data or launch."""
     with devices.main_process_first():
         file = folder / RECORD
-        record = {"start_fingerprint": fingerprint, "plan": prepared.identity}
+        record = {"start_fingerprint": fingerprint, "plan": prepared.identity, "sharding": sharding}
         if not file.is_file():
             _report_skipped(folder, stage, prepared)
             write_json(file, record)
         found = json.loads(file.read_text(encoding="utf-8"))
         changed = [name for name in record if found.get(name) != record[name]]
         if changed:
-            what = "the model it starts from" if "start_fingerprint" in changed else "its data, videos or number of devices"
+            what = {"start_fingerprint": "the model it starts from", "plan": "its data, videos or number of devices"}.get(
+                changed[0], f"how weights are spread over devices ({found.get('sharding')} before, {sharding} now)"
+            )
             raise InputError(f"{folder}: the stage cannot go on: {what} changed since it began; choose another output folder")
         return last_complete(folder / CHECKPOINTS)
 

@@ -15,6 +15,7 @@ from vtalign.models.feature_store import FeatureStore
 from vtalign.training.collator import Batch
 from vtalign.training.objective import Objective, Share, StepTotals
 from vtalign.training.schedule import PlannedBatches, StepPlan
+from vtalign.training.sharding import use_fsdp_on_cpu
 
 _LISTED = 16  # ids in an error message
 
@@ -44,6 +45,11 @@ class StageTrainer(Trainer):
         self._examples: Any = examples
         self._passes = plan.examples / len(examples)
         self._window: dict[str, float | torch.Tensor] = defaultdict(float)
+
+    def create_accelerator_and_postprocess(self) -> None:
+        super().create_accelerator_and_postprocess()
+        use_fsdp_on_cpu(self.accelerator)
+        self.is_fsdp_enabled = getattr(self.accelerator.state, "fsdp_plugin", None) is not None
 
     def get_train_dataloader(self) -> DataLoader:
         """The micro-batches of this device in planned order; not sharded again by accelerate."""

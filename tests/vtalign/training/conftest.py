@@ -1,6 +1,9 @@
 """A small world to train on: real mp4 files, pairs made from their captions, a recipe with one step of each kind."""
 
 import json
+import os
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +13,7 @@ import numpy as np
 import pytest
 
 from vtalign.artifacts import read_jsonl
-from vtalign.config import validate_config
+from vtalign.config import dump_config, validate_config
 from vtalign.models.encode import encode_responses
 from vtalign.models.load import load_video_lm
 from vtalign.models.video_lm import VideoLM
@@ -116,6 +119,28 @@ def recipe(
         return validate_config(TrainConfig, data, "test")
 
     return make
+
+
+@pytest.fixture
+def launch(project_root: Path, tmp_path: Path) -> Callable[[str, TrainConfig], subprocess.Popen[str]]:
+    """(name of a config in `configs/accelerate`, recipe) -> two CPU processes in a group of their own, output as text."""
+
+    def start(kind: str, config: TrainConfig) -> subprocess.Popen[str]:
+        file = tmp_path / f"{config.output.name}.yaml"
+        file.write_text(dump_config(config))
+        launcher = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch"]
+        command = [*launcher, "--config_file", str(project_root / f"configs/accelerate/{kind}.yaml"), "-m", "vtalign"]
+        return subprocess.Popen(
+            [*command, "train", str(file)],
+            cwd=project_root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+
+    return start
 
 
 @pytest.fixture

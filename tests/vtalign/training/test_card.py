@@ -81,7 +81,7 @@ def test_the_recipe_of_a_card_names_files_and_no_folders(run: tuple[TrainConfig,
 
 
 def summary(name: str, metrics: dict[str, float]) -> StageSummary:
-    return StageSummary(name, "sft", "m", 3, 12, 18, 0, 0, 0, 10, "start", "model-0123", metrics, 1.0)
+    return StageSummary(name, "sft", "m", 3, 12, 18, 0, 0, 0, 10, "start", "model-0123", (), metrics, 1.0)
 
 
 def test_a_card_by_hand(recipe: Recipe, tmp_path: Path) -> None:
