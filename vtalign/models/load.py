@@ -1,13 +1,14 @@
 """From a folder or a Hub id to a `VideoLM`. safetensors only, no remote code unless asked, every failure one line."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
 from vtalign.config import validate_config
 from vtalign.errors import InputError
@@ -16,6 +17,8 @@ from vtalign.models.families import family_of
 from vtalign.models.positions import Positions
 from vtalign.models.video_lm import POLICY_FILE, VideoLM, geometry_of
 from vtalign.video.sample import FramePolicy
+
+Quantization = Literal["nf4"]
 
 _ADAPTER = "adapter_config.json"
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -30,11 +33,13 @@ def load_video_lm(
     trust_remote_code: bool = False,
     policy: FramePolicy | None = None,
     positions: Positions = "trained",
+    quantize: Quantization | None = None,
 ) -> VideoLM:
     """Load a model folder, a LoRA adapter folder (merged into its base, in float32) or a Hub id (fetched: the user named it).
 
     `policy` defaults to the checkpoint's `frame_policy.json`, else to `FramePolicy` with the model's own frame size.
-    `positions`: where text behind a video stands, see `vtalign.models.positions`.
+    `positions`: where text behind a video stands, see `vtalign.models.positions`. `quantize`: linear layers of the language model in
+    4 bits, as QLoRA has them (https://arxiv.org/abs/2305.14314).
     Raises InputError: no such folder, no model in it, unsupported model, weights that are missing, broken or pickled.
     """
     if dtype == "float16":
@@ -44,6 +49,8 @@ def load_video_lm(
     name, target = str(path), pick_device(device)
     _require_model(name)
     if (Path(name) / _ADAPTER).is_file():
+        if quantize is not None:
+            raise InputError(f"{name}: an adapter is merged when it is loaded, which 4 bits cannot hold; merge and save it first")
         base = load_video_lm(
             adapter_base(name), device="cpu", trust_remote_code=trust_remote_code, policy=policy, positions=positions
         )
@@ -52,9 +59,23 @@ def load_video_lm(
             parameter.data = parameter.data.to(_DTYPES[dtype])
         policy = policy or _saved_policy(name) or base.policy
     else:
-        model, processor = _load(name, dtype, trust_remote_code)
+        model, processor = _load(name, dtype, trust_remote_code, _in_four_bits(name, dtype, target) if quantize else {})
         policy = policy or _saved_policy(name) or _default_policy(model.config, processor, name)
-    return VideoLM(model.to(target).eval(), processor, policy, positions=positions, name=name)
+    model = model if quantize is not None else model.to(target)
+    return VideoLM(model.eval(), processor, policy, positions=positions, name=name)
+
+
+def skeleton(path: str | Path, *, trust_remote_code: bool = False) -> Any:
+    """The model that `load_video_lm` would load, without weights (on the meta device). Raises InputError as it does."""
+    name = adapter_base(path) if (Path(path) / _ADAPTER).is_file() else str(path)
+    _require_model(name)
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+        family_of(config, name)
+        with torch.device("meta"):
+            return AutoModelForImageTextToText.from_config(config, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise InputError(f"{name}: cannot load this model: {_first_line(error)}") from None
 
 
 def attach_adapter(base: VideoLM, folder: str | Path, *, trainable: bool = False) -> VideoLM:
@@ -105,7 +126,22 @@ def _require_model(name: str) -> None:
         raise InputError(f"{name}: no such model folder")
 
 
-def _load(name: str, dtype: str, trust_remote_code: bool) -> tuple[Any, Any]:
+def _in_four_bits(name: str, dtype: str, device: torch.device) -> dict[str, Any]:
+    """What `from_pretrained` is told. Vision and projector, which are small, keep their weights, and so does the head."""
+    if find_spec("bitsandbytes") is None:
+        raise InputError(f"{name}: 4-bit weights need the package bitsandbytes; install it, or leave quantize out")
+    family = family_of(AutoConfig.from_pretrained(name), name)
+    settings = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=_DTYPES[dtype],
+        llm_int8_skip_modules=[family.encoder, *family.projectors, "lm_head"],
+    )
+    return {"quantization_config": settings, "device_map": {"": device}}
+
+
+def _load(name: str, dtype: str, trust_remote_code: bool, quantized: dict[str, Any]) -> tuple[Any, Any]:
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
         family_of(config, name)
@@ -119,6 +155,7 @@ def _load(name: str, dtype: str, trust_remote_code: bool) -> tuple[Any, Any]:
             use_safetensors=True,
             trust_remote_code=trust_remote_code,
             output_loading_info=True,
+            **quantized,
         )
     except ImportError as error:
         hint = " (it comes with vtalign[smolvlm])" if "num2words" in str(error) else ""

@@ -64,6 +64,7 @@ def model_card(
         *(f"Gate of {name}: {decision}: {decision.verdict}." for name, decision in gates.items()),
         "Means over the last tenth of each stage's logged points:",
         _metric_table(stages),
+        *(f"{stage.name}, {warning}." for stage in stages for warning in stage.warnings),
         "## Data",
         _table(
             ["stage", "file", "hash", "used"],

@@ -29,6 +29,10 @@ class LoraSettings(Config):
     parts: tuple[Part, ...] = Field(
         ("language_model",), min_length=1, description="parts that are adapted; others in `trainable` are trained whole"
     )
+    quantize: Literal["nf4"] | None = Field(
+        None,
+        description="weights under the adapter in 4 bits (QLoRA); needs bitsandbytes. The adapter is merged into the whole weights",
+    )
     merge_weight: float = Field(
         1.0, gt=0, le=1, description="the adapter is scaled by this when it is merged (WiSE-FT, https://arxiv.org/abs/2109.01903)"
     )
@@ -91,6 +95,14 @@ class StageSettings(Config):
         for part in self.lora.parts if self.lora is not None else ():
             if part not in self.trainable:
                 raise ValueError(f"stage '{self.name}': lora adapts the {part.replace('_', ' ')}, which `trainable` leaves out")
+        if (
+            self.lora is not None
+            and self.lora.quantize is not None
+            and (self.lora.merge_weight != 1 or self.trainable != self.lora.parts)
+        ):
+            raise ValueError(
+                f"stage '{self.name}': lora.quantize needs merge_weight 1, and nothing trainable but what lora adapts"
+            )
         if not self.save_model and self.lora is None:
             raise ValueError(f"stage '{self.name}': save_model=false leaves an adapter, which needs lora")
         if not self.save_model and self.lora is not None and self.lora.merge_weight != 1:

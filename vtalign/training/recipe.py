@@ -18,9 +18,10 @@ from vtalign.training.config import PreferenceStage, TrainConfig
 from vtalign.training.data import data_hash
 from vtalign.training.gate import GateDecision, check_gates, decide, measure_before, not_met
 from vtalign.training.prepare import StageData, read_stage_data
-from vtalign.training.sharding import require_alike_rows, require_shardable_reference, require_supported_launch
+from vtalign.training.sharding import require_alike_rows, require_shardable, require_supported_launch
 from vtalign.training.stage import StagePlace, StageSummary, finished, run_stage
 from vtalign.training.tables import print_gate, print_plan, print_recipe, print_summary
+from vtalign.training.trainable import require_adaptable
 
 # How long devices wait for the first one, which decodes and scores the reference alone; a process that dies ends the others at once.
 _PATIENCE = timedelta(days=1)
@@ -65,9 +66,10 @@ def run_recipe(config: TrainConfig) -> TrainSummary:
     data = [read_stage_data(config, stage) for stage in config.stages]
     for stage, rows in zip(config.stages, data, strict=True):
         require_alike_rows(rows.rows, stage, sharding)
-        require_shardable_reference(stage, sharding)
+        require_shardable(stage, sharding)
     hashes = {stage.name: data_hash(stage.data) for stage in config.stages}
     if devices.is_main_process:
+        require_adaptable(config)
         check_gates(config)
     with devices.main_process_first():
         claim_run_folder(config.output, {**config.settings(), "data_hashes": hashes}, "train")

@@ -66,8 +66,11 @@ def require_alike_rows(rows: Sequence[PairExample] | Sequence[Conversation], sta
         )
 
 
-def require_shardable_reference(stage: StageSettings, sharding: str) -> None:
-    """Raise InputError where a reference beside the policy would need weights of its own while weights are spread."""
+def require_shardable(stage: StageSettings, sharding: str) -> None:
+    """Raise InputError where a reference beside the policy would need weights of its own while weights are spread, and for 4-bit
+    weights, which cannot be."""
+    if sharding != "none" and stage.lora is not None and stage.lora.quantize is not None:
+        raise InputError(f"stage '{stage.name}': lora.quantize cannot be sharded; launch with DDP")
     if sharding == "none" or not isinstance(stage, PreferenceStage) or not stage.asks_reference_beside:
         return
     if stage.lora is None or stage.moving_reference is not None or stage.reference != "stage":

@@ -108,7 +108,7 @@ def run_stage(
         trust_remote_code=config.trust_remote_code,
         positions=config.positions,
     )
-    lm = load(place.start)
+    lm = load(place.start, quantize=stage.lora.quantize if stage.lora is not None else None)
     reference = _reference(stage, place, lm, load)
     asks_beside = isinstance(stage, PreferenceStage) and stage.asks_reference_beside
     prepared = prepare_stage(config, stage, data, lm, None if asks_beside else reference, place.folder, devices)
@@ -268,9 +268,21 @@ def _save(model: Any, lm: VideoLM, place: StagePlace, config: TrainConfig, stage
             save_adapter(model, folder, place.start)
     if not stage.save_model:
         return
-    weight = stage.lora.merge_weight if stage.lora is not None else 1.0
+    if stage.lora is not None and stage.lora.quantize is not None:
+        # the weights in memory are rounded to 4 bits; the adapter belongs on the whole ones
+        whole = load_video_lm(
+            place.folder / "adapter",
+            dtype=config.dtype,
+            device="cpu",
+            trust_remote_code=config.trust_remote_code,
+            policy=lm.policy,
+            positions=lm.positions,
+        )
+    else:
+        weight = stage.lora.merge_weight if stage.lora is not None else 1.0
+        whole = VideoLM(merged(model, config.dtype, weight), lm.processor, lm.policy, positions=lm.positions)
     with published(place.folder / "model") as folder:
-        VideoLM(merged(model, config.dtype, weight), lm.processor, lm.policy, positions=lm.positions).save(folder)
+        whole.save(folder)
 
 
 @contextlib.contextmanager

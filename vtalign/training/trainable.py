@@ -4,6 +4,7 @@ import os
 import re
 import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from peft.helpers import rescale_adapter_scale
 from torch import nn
 
 from vtalign.errors import InputError
-from vtalign.models.families import Family, under
+from vtalign.models.families import Family, family_of, under
+from vtalign.models.load import skeleton
 from vtalign.models.video_lm import VideoLM
-from vtalign.training.config import LoraSettings, StageSettings
+from vtalign.training.config import LoraSettings, StageSettings, TrainConfig
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -27,7 +29,8 @@ def prepare_trainable(lm: VideoLM, stage: StageSettings, *, checkpointing: bool)
     """
     model, family = lm.model, lm.parts.family
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(part_of(name, family) in stage.trainable)
+        # 4-bit weights are integers, which take no gradient; an adapter lies over them
+        parameter.requires_grad_(part_of(name, family) in stage.trainable and parameter.is_floating_point())
     if checkpointing:
         _enable_checkpointing(model)
     if stage.lora is not None:
@@ -38,6 +41,23 @@ def prepare_trainable(lm: VideoLM, stage: StageSettings, *, checkpointing: bool)
     for parameter in trained:
         parameter.data = parameter.data.float()
     return model
+
+
+def require_adaptable(config: TrainConfig) -> None:
+    """Raise InputError, before any weight is read, where an adapter would find no layers, or lacks what it needs."""
+    adapted = [stage for stage in config.stages if stage.lora is not None]
+    if not adapted:
+        return
+    model = skeleton(config.model, trust_remote_code=config.trust_remote_code)
+    family = family_of(model.config, config.model)
+    for stage in adapted:
+        assert stage.lora is not None
+        try:
+            target_pattern(model, family, stage.lora)
+        except InputError as error:
+            raise InputError(f"stage '{stage.name}': {error}") from None
+        if stage.lora.quantize is not None and find_spec("bitsandbytes") is None:
+            raise InputError(f"stage '{stage.name}': lora.quantize needs the package bitsandbytes; install it, or leave it out")
 
 
 def trainable_count(model: nn.Module) -> tuple[int, int]:

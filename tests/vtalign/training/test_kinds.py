@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from vtalign.preference.schema import write_pairs
 from vtalign.training.config import TrainConfig
 from vtalign.training.logs import read_history
 from vtalign.training.recipe import run_recipe
+from vtalign.training.trainable import require_adaptable
 
 Recipe = Callable[..., TrainConfig]
 LORA = {"r": 4, "alpha": 8}
@@ -105,6 +107,7 @@ def test_bfloat16_asks_the_reference_with_its_own_weights(recipe: Recipe, tmp_pa
         ({"kind": "rrpo"}, {"chosen": "a red square moves .", "rejected": "a  red square moves ."}, "do not differ in any word"),
         ({"kind": "custom", "entry_point": "not_there"}, {}, "loss 'not_there': unknown"),
         ({"strengths": [3]}, {}, "no pair has a strength of 3"),
+        ({"curriculum": {"by": "column:mine"}}, {}, "column mine is missing"),
     ],
 )
 def test_pairs_that_a_stage_cannot_compare(
@@ -157,3 +160,30 @@ def test_a_loss_of_another_package(recipe: Recipe, tmp_path: Path, monkeypatch: 
     assert rows[2]["rewards/margins"] > rows[0]["rewards/margins"] == pytest.approx(0, abs=1e-3)
     with pytest.raises(InputError, match="cannot be called with settings"):
         run_recipe(recipe(tmp_path / "other", dpo={**settings, "settings": {"size": 1}}, order=("dpo",)))
+
+
+@pytest.mark.parametrize(
+    ("lora", "said"),
+    [
+        ({"target": "q_prj"}, "no linear layer named q_prj"),
+        ({"target": "none.*"}, "matches no linear layer"),
+        ({"parts": ["vision"]}, None),
+    ],
+)
+def test_an_adapter_that_finds_no_layers_is_refused_before_anything_is_read(
+    recipe: Recipe, tmp_path: Path, lora: dict[str, Any], said: str | None
+) -> None:
+    config = recipe(tmp_path / "run", dpo={"lora": lora, "trainable": ["language_model", "vision"]})
+    if said is None:
+        require_adaptable(config)
+        return
+    with pytest.raises(InputError, match=f"stage 'dpo': lora.target.*{said}"):
+        run_recipe(config)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
+def test_four_bits_need_their_package(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"stage 'dpo': lora\.quantize needs the package bitsandbytes"):
+        run_recipe(recipe(tmp_path / "run", dpo={"lora": {**LORA, "quantize": "nf4"}}))
+    assert not (tmp_path / "run").exists()
