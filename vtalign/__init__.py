@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from vtalign.config import load_config as load_config
     from vtalign.errors import VTAlignError as VTAlignError
     from vtalign.losses.dpo import dpo_loss as dpo_loss
+    from vtalign.losses.inputs import PreferenceLogps as PreferenceLogps
     from vtalign.models.load import load_video_lm as load_video_lm
     from vtalign.models.prompt import Prompt as Prompt
     from vtalign.models.requests import Request as Request
@@ -32,6 +33,7 @@ _HOMES = {
     "FramePolicy": "vtalign.video.sample",
     "FrameStore": "vtalign.video.frames",
     "PerturbationSpec": "vtalign.video.perturb",
+    "PreferenceLogps": "vtalign.losses.inputs",
     "PreferencePair": "vtalign.preference.schema",
     "Prompt": "vtalign.models.prompt",
     "Request": "vtalign.models.requests",

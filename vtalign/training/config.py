@@ -116,10 +116,13 @@ class StageSettings(Config):
 
 
 class MovingReference(Config):
-    """TR-DPO (https://arxiv.org/abs/2404.09656): every so many steps the reference moves towards the policy."""
+    """The reference moves towards the policy: TR-DPO (https://arxiv.org/abs/2404.09656), or, with mix 1 at every stage of the
+    curriculum, the iterations of Curry-DPO (https://arxiv.org/abs/2403.07230)."""
 
     mix: float = Field(0.6, gt=0, le=1, description="share of the policy in the new reference")
-    every: int = Field(512, ge=1, description="optimiser steps")
+    every: Annotated[int, Field(ge=1)] | Literal["curriculum_stage"] = Field(
+        512, description="so many optimiser steps, or whenever the next stage of the curriculum begins"
+    )
 
 
 class PreferenceStage(StageSettings):
@@ -194,6 +197,14 @@ class PreferenceStage(StageSettings):
                 raise ValueError(f"stage '{self.name}': pairs of one strength have no order by strength; set curriculum.by=score")
         if self.moving_reference is not None and self.reference != "stage":
             raise ValueError(f"stage '{self.name}': moving_reference starts from the stage's own model; set reference=stage")
+        if (
+            self.moving_reference is not None
+            and self.moving_reference.every == "curriculum_stage"
+            and not self.curriculum.has_stages
+        ):
+            raise ValueError(
+                f"stage '{self.name}': moving_reference.every=curriculum_stage needs a curriculum whose stages follow each other"
+            )
         if self.listwise and self.labels == "random":
             raise ValueError(f"stage '{self.name}': labels=random swaps two sides; plackett_luce compares lists")
         if self.labels == "random" and not self.compares_responses:

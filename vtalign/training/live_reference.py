@@ -5,7 +5,7 @@ policy's for the length of a forward. Under an adapter that starts from nothing 
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ FILE = "reference.safetensors"
 class LiveReference:
     """`with reference.of(model) as asked:` gives what to call, in evaluation mode; gradients are the caller's to switch off.
 
-    `other` is a model of its own, for a reference that is not what the policy started from. With `moves` the reference follows the
-    policy: call `follow` after every `moves.every` steps.
+    `other` is a model of its own, for a reference that is not what the policy started from. With `moves` the reference has weights
+    of its own, which `follow` moves.
     """
 
     def __init__(self, model: Any, *, other: Any = None, moves: MovingReference | None = None) -> None:
@@ -86,14 +86,13 @@ class LiveReference:
 
 
 class FollowPolicy(TrainerCallback):
-    """Moves the reference every so many steps, and keeps it in every checkpoint (before the marker: list it first)."""
+    """Moves the reference after the given `steps`, and keeps it in every checkpoint (before the marker: list it first)."""
 
-    def __init__(self, reference: LiveReference) -> None:
-        self._reference = reference
+    def __init__(self, reference: LiveReference, steps: Collection[int]) -> None:
+        self._reference, self._steps = reference, steps
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        moves = self._reference.moves
-        if moves is not None and state.global_step % moves.every == 0:
+        if state.global_step in self._steps:
             self._reference.follow(kwargs["model"])
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

@@ -4,9 +4,10 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from vtalign.models.video_lm import VideoLM
 from vtalign.training.arguments import stage_arguments
 from vtalign.training.checkpoints import MarkCheckpoint, RecordProvenance, last_complete, published
 from vtalign.training.collator import BatchCollator, PairBatch, pair_batch, sft_batch
-from vtalign.training.config import PreferenceStage, Stage, TrainConfig
+from vtalign.training.config import MovingReference, PreferenceStage, Stage, TrainConfig
+from vtalign.training.data import PairExample
 from vtalign.training.live_reference import FollowPolicy, LiveReference
 from vtalign.training.logs import HistoryWriter, ProgressBar, read_history, tensorboard
 from vtalign.training.objective import PreferenceObjective, SFTObjective
@@ -139,7 +141,7 @@ def run_stage(
         examples=prepared.examples,
         data_collator=collator,
         callbacks=[
-            *([FollowPolicy(live)] if live is not None and live.moves is not None else []),
+            *([FollowPolicy(live, _moves_at(prepared, live.moves))] if live is not None and live.moves is not None else []),
             watch,
             *_callbacks(config, stage, place, steps_done, devices),
         ],
@@ -205,6 +207,16 @@ def _live_reference(model: Any, stage: Stage, reference: Reference | None, lm: V
     other = reference.load().model
     other.requires_grad_(False)
     return LiveReference(model, other=other)
+
+
+def _moves_at(prepared: PreparedStage, moves: MovingReference) -> Collection[int]:
+    """After which steps the reference moves: every so many, or before the first step of the next stage of the curriculum."""
+    steps = prepared.plan.steps
+    if moves.every != "curriculum_stage":
+        return range(moves.every, len(steps) + 1, moves.every)
+    examples = [example for example in prepared.examples if isinstance(example, PairExample)]
+    reached = [max(examples[index].level for micro in step for index in micro) for step in steps]
+    return {number for number, (one, following) in enumerate(pairwise(reached), 1) if one != following}
 
 
 def _gathered(trainer: StageTrainer, stage: Stage, load: Callable[[], VideoLM]) -> Any:

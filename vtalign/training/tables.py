@@ -117,7 +117,8 @@ def _reference(stage: PreferenceStage, prepared: PreparedStage) -> str:
     if not stage.reads_reference:
         return "none"
     if stage.moving_reference is not None:
-        return f"follows the policy every {stage.moving_reference.every:,} steps"
+        every = stage.moving_reference.every
+        return f"follows the policy every {'stage of the curriculum' if isinstance(every, str) else f'{every:,} steps'}"
     if stage.reads_distributions:
         return "asked beside the policy"
     return f"{prepared.scored:,} pairs scored" if prepared.scored else "the scores of the pairs"

@@ -92,6 +92,17 @@ def test_a_reference_that_follows_at_once_leaves_no_margin(recipe: Recipe, tmp_p
     assert rows[0.5][3]["rewards/margins"] > 0.01
 
 
+def test_a_reference_that_moves_with_the_curriculum(recipe: Recipe, tmp_path: Path) -> None:
+    """Curry-DPO: every stage of the curriculum starts from no margin, because the policy so far is its reference."""
+    curriculum = {"order": "easy_to_hard", "stages": 3}
+    moves = {"reference": "stage", "moving_reference": {"mix": 1.0, "every": "curriculum_stage"}, "curriculum": curriculum}
+    settings = {**moves, "max_steps": 12, "pairs_per_step": 2, "warmup": 0}
+    rows = read_history(run_recipe(recipe(tmp_path / "run", dpo=settings, order=("dpo",))).history)
+    assert [row["curriculum/stage"] for row in rows] == [1] * 4 + [2] * 4 + [3] * 4
+    for number, row in enumerate(rows):
+        assert (abs(row["rewards/margins"]) < 1e-4) == (number % 4 == 0), number
+
+
 def test_bfloat16_asks_the_reference_with_its_own_weights(recipe: Recipe, tmp_path: Path) -> None:
     settings = {"kind": "rrpo", "max_steps": 4}
     rows = read_history(run_recipe(recipe(tmp_path / "run", dpo=settings, order=("dpo",), dtype="bfloat16")).history)
