@@ -16,7 +16,8 @@ def configs_folder() -> Path:
 def config_names() -> list[str]:
     """Names that `config_path` knows, e.g. `demo` or `temple/pre_sft`, sorted."""
     folder = configs_folder()
-    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+    names = (path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+    return sorted(name for name in names if not name.startswith("accelerate/"))  # those are for `accelerate launch`
 
 
 def config_path(name: str) -> Path:

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor,
 from vtalign.config import validate_config
 from vtalign.errors import InputError
 from vtalign.hub import is_hub_id
-from vtalign.models.families import family_of
+from vtalign.models.families import Family, family_of
 from vtalign.models.positions import Positions
 from vtalign.models.video_lm import POLICY_FILE, VideoLM, geometry_of
 from vtalign.video.sample import FramePolicy
@@ -59,7 +59,7 @@ def load_video_lm(
             parameter.data = parameter.data.to(_DTYPES[dtype])
         policy = policy or _saved_policy(name) or base.policy
     else:
-        model, processor = _load(name, dtype, trust_remote_code, _in_four_bits(name, dtype, target) if quantize else {})
+        model, processor = _load(name, dtype, trust_remote_code, target if quantize is not None else None)
         policy = policy or _saved_policy(name) or _default_policy(model.config, processor, name)
     model = model if quantize is not None else model.to(target)
     return VideoLM(model.eval(), processor, policy, positions=positions, name=name)
@@ -126,11 +126,8 @@ def _require_model(name: str) -> None:
         raise InputError(f"{name}: no such model folder")
 
 
-def _in_four_bits(name: str, dtype: str, device: torch.device) -> dict[str, Any]:
+def _in_four_bits(family: Family, dtype: str, device: torch.device) -> dict[str, Any]:
     """What `from_pretrained` is told. Vision and projector, which are small, keep their weights, and so does the head."""
-    if find_spec("bitsandbytes") is None:
-        raise InputError(f"{name}: 4-bit weights need the package bitsandbytes; install it, or leave quantize out")
-    family = family_of(AutoConfig.from_pretrained(name), name)
     settings = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -141,10 +138,12 @@ def _in_four_bits(name: str, dtype: str, device: torch.device) -> dict[str, Any]
     return {"quantization_config": settings, "device_map": {"": device}}
 
 
-def _load(name: str, dtype: str, trust_remote_code: bool, quantized: dict[str, Any]) -> tuple[Any, Any]:
+def _load(name: str, dtype: str, trust_remote_code: bool, in_four_bits_on: torch.device | None) -> tuple[Any, Any]:
+    if in_four_bits_on is not None and find_spec("bitsandbytes") is None:
+        raise InputError(f"{name}: 4-bit weights need the package bitsandbytes; install it, or leave quantize out")
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
-        family_of(config, name)
+        family = family_of(config, name)
         processor = AutoProcessor.from_pretrained(name, trust_remote_code=trust_remote_code)
         auto: Any = AutoModelForImageTextToText
         model, report = auto.from_pretrained(
@@ -155,7 +154,7 @@ def _load(name: str, dtype: str, trust_remote_code: bool, quantized: dict[str, A
             use_safetensors=True,
             trust_remote_code=trust_remote_code,
             output_loading_info=True,
-            **quantized,
+            **({} if in_four_bits_on is None else _in_four_bits(family, dtype, in_four_bits_on)),
         )
     except ImportError as error:
         hint = " (it comes with vtalign[smolvlm])" if "num2words" in str(error) else ""

@@ -32,6 +32,8 @@ def stage_arguments(config: TrainConfig, stage: Stage, plan: StepPlan, folder: P
         warmup_steps=math.ceil(stage.warmup * steps),
         weight_decay=stage.weight_decay,
         max_grad_norm=stage.max_grad_norm,
+        # rows of text alone leave an encoder that trains without gradients, for which DDP would wait for ever
+        ddp_find_unused_parameters=not {"vision", "projector"}.isdisjoint(stage.trainable),
         optim="adamw_torch",
         logging_steps=config.log_every,
         logging_nan_inf_filter=False,

@@ -207,8 +207,14 @@ class PreferenceStage(StageSettings):
             )
         if self.listwise and self.labels == "random":
             raise ValueError(f"stage '{self.name}': labels=random swaps two sides; plackett_luce compares lists")
-        if self.labels == "random" and not self.compares_responses:
+        if self.labels == "random" and self.compares_views:
             raise ValueError(f"stage '{self.name}': labels=random swaps two responses; this stage compares views")
+        if self.moving_reference is not None and not self.reads_reference:
+            raise ValueError(f"stage '{self.name}': moving_reference has no meaning for loss 'simpo', which has no reference")
+        if self.moving_reference is not None and self.moving_reference.every == "curriculum_stage" and self.curriculum.replay:
+            raise ValueError(f"stage '{self.name}': moving_reference.every=curriculum_stage needs stages without replay")
+        if self.listwise and any(name.startswith("reward_gap") for name in self.curriculum.weights):
+            raise ValueError(f"stage '{self.name}': reward_gap ranks the pairs of a group, which plackett_luce takes as one list")
         return self
 
 

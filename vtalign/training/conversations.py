@@ -11,7 +11,7 @@ from vtalign.errors import InputError
 from vtalign.ids import stable_id
 from vtalign.training.config import SFTStage
 
-VIDEO_TAG = "<video>"
+VIDEO_TAG, _IMAGE_TAG = "<video>", "<image>"
 CAPTION_PROMPT = "Describe the video."
 
 Row = Mapping[str, Any]
@@ -110,7 +110,11 @@ def _llava(row: Row, at: str) -> Turns:
     turns = row["conversations"]
     if not isinstance(turns, list) or len(turns) < 2:
         raise InputError(f"{at}: `conversations` must be a list of at least two turns")
-    return [(_LLAVA.get(str(t.get("from"))), t.get("value")) if isinstance(t, dict) else (None, None) for t in turns]
+    said = [(_LLAVA.get(str(t.get("from"))), t.get("value")) if isinstance(t, dict) else (None, None) for t in turns]
+    if row.get("video") is None or any(isinstance(text, str) and VIDEO_TAG in text for _, text in said):
+        return said
+    # LLaVA-Video's own files write the tag of an image where the row has a video
+    return [(speaker, text.replace(_IMAGE_TAG, VIDEO_TAG) if isinstance(text, str) else text) for speaker, text in said]
 
 
 def _swift(row: Row, at: str) -> Turns:

@@ -5,7 +5,7 @@ policy's for the length of a forward. Under an adapter that starts from nothing 
 """
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,29 @@ FILE = "reference.safetensors"
 class LiveReference:
     """`with reference.of(model) as asked:` gives what to call, in evaluation mode; gradients are the caller's to switch off.
 
-    `other` is a model of its own, for a reference that is not what the policy started from. With `moves` the reference has weights
+    `other` is a model of its own, for a reference that is not what the policy started from, asked under `arithmetic` (the policy's
+    autocast, which Trainer puts around the policy alone). With `moves` the reference has weights
     of its own, which `follow` moves.
     """
 
-    def __init__(self, model: Any, *, other: Any = None, moves: MovingReference | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        other: Any = None,
+        arithmetic: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+        moves: MovingReference | None = None,
+    ) -> None:
         self.moves = moves
+        self._arithmetic = arithmetic
         self._other = other
         self._weights: dict[str, torch.Tensor] = {}
         if other is None and (moves is not None or not isinstance(model, PeftModel)):
             self._weights = {name: weight.detach().clone() for name, weight in _trained(model).items()}
+
+    @property
+    def is_another_model(self) -> bool:
+        return self._other is not None
 
     @contextlib.contextmanager
     def of(self, model: Any) -> Iterator[Any]:
@@ -43,7 +56,8 @@ class LiveReference:
         asked.eval()
         try:
             if self._other is not None:
-                yield asked
+                with self._arithmetic():
+                    yield asked
             elif self._weights:
                 self._exchange(model)
                 try:
@@ -58,7 +72,8 @@ class LiveReference:
 
     @torch.no_grad()
     def follow(self, model: Any) -> None:
-        """reference <- mix * policy + (1 - mix) * reference (https://arxiv.org/abs/2404.09656, soft update)."""
+        """reference <- mix * policy + (1 - mix) * reference (https://arxiv.org/abs/2404.09656, soft update), of the trained weights:
+        under an adapter of its two factors, whose product follows exactly at mix 1 alone."""
         assert self.moves is not None
         for name, weight in _trained(model).items():
             self._weights[name].lerp_(weight, self.moves.mix)

@@ -20,7 +20,8 @@ class DPOTerm(LossTerm):
     loss: Literal["sigmoid", "robust", "hinge", "ipo", "sigmoid_norm", "simpo", "plackett_luce"] = Field(
         "sigmoid",
         description="`robust` is rDPO, `sigmoid_norm` divides by response lengths, `simpo` needs no reference, `plackett_luce` "
-        "compares the chosen response with all rejected ones of its group at once (a step then counts groups)",
+        "compares the chosen response with all rejected ones of its group at once, which are not ranked (S-DPO's softmax form; a step "
+        "then counts groups, and a group is as hard as its first pair)",
     )
     beta: float = Field(0.1, gt=0, description="strength of the tie to the reference")
     label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="assumed fraction of pairs with swapped labels (cDPO, rDPO)")
@@ -34,6 +35,9 @@ class DPOTerm(LossTerm):
 
     @model_validator(mode="after")
     def _possible_dpo(self) -> Self:
+        if self.loss in ("simpo", "sigmoid_norm") and "beta" not in self.model_fields_set:
+            usual = "2 to 2.5" if self.loss == "simpo" else "about 5"
+            raise ValueError(f"loss '{self.loss}' divides by lengths and needs a beta of its own ({usual} in its paper)")
         if self.label_smoothing and self.loss not in ("sigmoid", "robust"):
             raise ValueError(f"label_smoothing has no meaning for loss '{self.loss}'; it is for sigmoid and robust")
         if self.loss == "robust" and not self.label_smoothing:

@@ -77,8 +77,11 @@ class PreferenceObjective:
         reference_KV = None
         if self.live is not None:
             # First, so that nothing of the policy's graph is waiting while the two change places.
+            # A model of its own has an encoder of its own: features that the policy's made are not its features.
+            asked = batch.rows if self.live.is_another_model else rows
+            assert asked is not None
             with torch.no_grad(), self.live.of(model) as reference:
-                reference_KV = row_logits(reference, rows)
+                reference_KV = row_logits(reference, asked)
         policy_KV = row_logits(model, rows)
         logps_NT, mask_NT = target_logps(policy_KV, rows)
         reference_NT = batch.reference if reference_KV is None else target_logps(reference_KV, rows)[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from accelerate import PartialState
 
-from vtalign.errors import RunFailed
+from vtalign.errors import InputError, RunFailed
 from vtalign.ids import seed_from, stable_id
 from vtalign.losses import find_loss
 from vtalign.models.requests import FrameSource
@@ -53,6 +53,9 @@ def read_stage_data(config: TrainConfig, stage: Stage) -> StageData:
                 find_loss(term.entry_point, term.settings)
         pairs = read_pair_examples(stage, config.seed)
         require_difficulties(pairs, stage.curriculum)
+        units = len(in_lists(pairs)) if stage.listwise else len(pairs)
+        if isinstance(stage.curriculum.stages, int) and stage.curriculum.stages > units:
+            raise InputError(f"stage '{stage.name}': curriculum.stages {stage.curriculum.stages} are more than its {units} pairs")
         return StageData(pairs)
     assert isinstance(stage, SFTStage)
     conversations, several = read_conversations(stage)

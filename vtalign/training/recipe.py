@@ -18,6 +18,7 @@ from vtalign.training.config import PreferenceStage, TrainConfig
 from vtalign.training.data import data_hash
 from vtalign.training.gate import GateDecision, check_gates, decide, measure_before, not_met
 from vtalign.training.prepare import StageData, read_stage_data
+from vtalign.training.schedule import require_divisible
 from vtalign.training.sharding import require_alike_rows, require_shardable, require_supported_launch
 from vtalign.training.stage import StagePlace, StageSummary, finished, run_stage
 from vtalign.training.tables import print_gate, print_plan, print_recipe, print_summary
@@ -67,6 +68,7 @@ def run_recipe(config: TrainConfig) -> TrainSummary:
     for stage, rows in zip(config.stages, data, strict=True):
         require_alike_rows(rows.rows, stage, sharding)
         require_shardable(stage, sharding)
+        require_divisible(stage.items_per_step, devices.num_processes)
     hashes = {stage.name: data_hash(stage.data) for stage in config.stages}
     if devices.is_main_process:
         require_adaptable(config)

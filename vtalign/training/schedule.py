@@ -1,6 +1,7 @@
 """Which examples every optimiser step sees, decided before a stage starts: a pure function of seed and settings.
 
-A step counts examples over all devices; what it contains does not depend on devices or micro-batches, and neither does its loss.
+A step counts examples over all devices; what it contains does not depend on devices or micro-batches, and neither does its loss
+(but for the very last step, which is shortened to what the devices divide).
 Inside a step, examples about the same video share a micro-batch where they fit, because there they share rows, and micro-batches
 are cut so that their token counts are alike: devices wait for the slowest one.
 """
@@ -60,6 +61,12 @@ class Load:
     own: float
 
 
+def require_divisible(per_step: int, devices: int) -> None:
+    """Raise InputError where the devices do not divide a step."""
+    if per_step % devices:
+        raise InputError(f"{per_step} examples a step cannot be shared by {devices} devices; choose a multiple of {devices}")
+
+
 def plan_steps(order: Sequence[int], loads: Sequence[Load], *, per_step: int, micro_batch: int, devices: int = 1) -> StepPlan:
     """Cut `order` (example indices as they come, repeats included) into steps of `per_step` and those into micro-batches of at most
     `micro_batch` examples, as few as possible and equally many for every device.
@@ -67,8 +74,7 @@ def plan_steps(order: Sequence[int], loads: Sequence[Load], *, per_step: int, mi
     `loads[i]` is the load of example i. The last step is shortened to what the devices divide. Raises InputError where they do not
     divide a step or no step is left.
     """
-    if per_step % devices:
-        raise InputError(f"{per_step} examples a step cannot be shared by {devices} devices; choose a multiple of {devices}")
+    require_divisible(per_step, devices)
     accumulation = math.ceil(per_step / devices / micro_batch)
     steps = []
     for start in range(0, len(order), per_step):

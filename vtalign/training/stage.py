@@ -31,7 +31,7 @@ from vtalign.training.objective import PreferenceObjective, SFTObjective
 from vtalign.training.prepare import PreparedStage, StageData, prepare_stage, stage_seed
 from vtalign.training.reference import Reference
 from vtalign.training.sharding import plan_shards, require_supported_launch, whole_weights
-from vtalign.training.stepzero import require_zero_margin
+from vtalign.training.stepzero import autocast, require_zero_margin
 from vtalign.training.trainable import merged, prepare_trainable, save_adapter, trainable_count
 from vtalign.training.trainer import StageTrainer
 from vtalign.training.watch import Watch
@@ -123,7 +123,8 @@ def run_stage(
     if devices.is_main_process:
         announce(stage, prepared, parameters, steps_done)
     collator = BatchCollator(lm.parts, prepared.source, pair_batch if isinstance(stage, PreferenceStage) else sft_batch)
-    live = _live_reference(model, stage, reference, lm) if asks_beside else None
+    arithmetic = partial(autocast, devices.device, config.dtype)
+    live = _live_reference(model, stage, reference, lm, arithmetic) if asks_beside else None
     if live is not None and live.moves is not None and resume is not None:
         live.load(resume)
     if reference is not None and live is None and reference.fingerprint == lm.fingerprint and resume is None:
@@ -200,13 +201,19 @@ def _reference(stage: Stage, place: StagePlace, lm: VideoLM, load: Callable[[str
     return Reference(fingerprint, lambda: load(path))
 
 
-def _live_reference(model: Any, stage: Stage, reference: Reference | None, lm: VideoLM) -> LiveReference:
+def _live_reference(
+    model: Any,
+    stage: Stage,
+    reference: Reference | None,
+    lm: VideoLM,
+    arithmetic: Callable[[], contextlib.AbstractContextManager[None]],
+) -> LiveReference:
     assert isinstance(stage, PreferenceStage) and reference is not None
     if reference.fingerprint == lm.fingerprint:
         return LiveReference(model, moves=stage.moving_reference)
     other = reference.load().model
     other.requires_grad_(False)
-    return LiveReference(model, other=other)
+    return LiveReference(model, other=other, arithmetic=arithmetic)
 
 
 def _moves_at(prepared: PreparedStage, moves: MovingReference) -> Collection[int]:

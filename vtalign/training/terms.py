@@ -1,5 +1,8 @@
 """A term of a stage's loss, from its settings: which pure function it is, and what that reads of the pairs."""
 
+import json
+from functools import cache
+
 import torch
 
 from vtalign.losses import (
@@ -17,7 +20,14 @@ from vtalign.losses import (
     simpo_loss,
     vdpo_loss,
 )
+from vtalign.losses.registry import PairLoss
 from vtalign.training.loss_settings import CustomTerm, DPOTerm, RRPOTerm, Term, VDPOTerm
+
+
+@cache
+def _installed(entry_point: str, settings: str) -> PairLoss:
+    """Looked up once: to list entry points takes longer than a small step."""
+    return find_loss(entry_point, json.loads(settings))
 
 
 def term_losses(term: Term, given: PreferenceLogps) -> PreferenceTerms:
@@ -82,7 +92,7 @@ def _vdpo(term: VDPOTerm, given: PreferenceLogps) -> PreferenceTerms:
 
 def _custom(term: CustomTerm, given: PreferenceLogps) -> PreferenceTerms:
     """Its rewards are log-prob changes: what it does with them is its own business."""
-    losses = find_loss(term.entry_point, term.settings)(given)
+    losses = _installed(term.entry_point, json.dumps(term.settings, sort_keys=True))(given)
     policy = torch.stack(given.policy_sums()).detach()
     reference = torch.stack(given.reference_sums()) if given.reference_chosen is not None else torch.zeros_like(policy)
     chosen, rejected = policy - reference

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from vtalign.errors import RunFailed
 from vtalign.models.feature_store import FeatureStore
@@ -41,6 +41,8 @@ class StageTrainer(Trainer):
     ) -> None:
         super().__init__(train_dataset=examples, **kwargs)
         self._plan, self._objective, self._stop_at_margin = plan, objective, stop_at_margin
+        self._step_ids: list[str] = []
+        self.add_callback(_RequireSoundGradients(self._step_ids))
         self._features = FeatureStore()
         self._examples: Any = examples
         self._passes = plan.examples / len(examples)
@@ -75,6 +77,7 @@ class StageTrainer(Trainer):
             return self._nothing_read(model)
         share = self._objective(model, batch, self._features.fill(model, batch.rows), num_items_in_batch)
         self._require_sound(share, batch)
+        self._step_ids += batch.ids
         for name, value in share.sums.items():
             self._window[name] += value
         # gradients are averaged over devices, shares must be summed
@@ -123,8 +126,28 @@ class StageTrainer(Trainer):
         return torch.stack([parameter.sum() * 0.0 for parameter in model.parameters() if parameter.requires_grad]).sum()
 
 
+class _RequireSoundGradients(TrainerCallback):
+    """Ends the run before a gradient that is not finite changes a weight, naming the pairs (rows) of the step in `ids`."""
+
+    def __init__(self, ids: list[str]) -> None:
+        self._ids = ids
+
+    def on_pre_optimizer_step(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        norm: Any = nn.utils.get_total_norm([weight.grad for weight in kwargs["model"].parameters() if weight.grad is not None])
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+        if not torch.isfinite(norm):
+            raise RunFailed(
+                f"the gradient is not finite at step {state.global_step + 1}, in {_listed(self._ids)}: lower learning_rate, or look "
+                "at these pairs"
+            )
+        self._ids.clear()
+
+
 def _named(batch: Batch, wrong: torch.Tensor | None) -> str:
     """Ids of the pairs where `wrong` (n,) is set; of all where that is not known, or nowhere."""
     chosen = [name for name, is_wrong in zip(batch.ids, wrong.tolist(), strict=True) if is_wrong] if wrong is not None else []
-    ids = chosen or list(batch.ids)
+    return _listed(chosen or list(batch.ids))
+
+
+def _listed(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_LISTED]) + (f" and {len(ids) - _LISTED} more" if len(ids) > _LISTED else "")

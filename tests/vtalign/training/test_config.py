@@ -31,6 +31,25 @@ from vtalign.training.config import DPOStage, SFTStage, TrainConfig
         ({"dpo": {"gate": {"data": "d", "at_least": 101}}}, "at_least"),
         ({"dpo": {"gate": {"data": "d", "may_fall": 1, "then": "go"}}}, "then"),
         ({"dpo": {"gate": {"data": "d", "may_fall": 1, "eval": {"model": "m"}}}}, "eval.model: the gate itself says this"),
+        ({"dpo": {"loss": "simpo"}}, "needs a beta of its own"),
+        ({"dpo": {"loss": "simpo", "beta": 2, "reference": "stage", "moving_reference": {}}}, "which has no reference"),
+        ({"dpo": {"moving_reference": {}}}, "set reference=stage"),
+        ({"dpo": {"loss": "robust"}}, "needs label_smoothing"),
+        ({"dpo": {"also": [{"kind": "vdpo"}], "labels": "random"}}, "this stage compares views"),
+        ({"dpo": {"loss": "plackett_luce", "labels": "random"}}, "plackett_luce compares lists"),
+        ({"dpo": {"loss": "plackett_luce", "curriculum": {"order": "easy_to_hard", "by": "reward_gap"}}}, "takes as one list"),
+        (
+            {
+                "dpo": {
+                    "reference": "stage",
+                    "moving_reference": {"every": "curriculum_stage"},
+                    "curriculum": {"order": "easy_to_hard", "replay": 0.2},
+                }
+            },
+            "needs stages without replay",
+        ),
+        ({"dpo": {"reference": "stage", "moving_reference": {"every": "curriculum_stage"}}}, "whose stages follow each other"),
+        ({"dpo": {"lora": {"quantize": "nf4", "merge_weight": 0.5}}}, "lora.quantize needs merge_weight 1"),
         ({"sft": {"name": "dpo"}}, "same name"),
         ({"sft": {"name": "../up"}}, "name"),
         ({"sft": {"beta": 0.1}}, "beta: unknown key"),

@@ -32,6 +32,7 @@ def test_llava_conversations(tmp_path: Path) -> None:
         {"id": "b", "video": "v/2.mp4", "conversations": turns("First?\n<video>", "one", "And then?", "two")},
         {"id": "c", "conversations": turns("No video?", "none")},
         {"id": "d", "video": ["v/1.mp4", "v/2.mp4"], "conversations": turns("<video> or <video>?", "both")},
+        {"id": "e", "video": "v/3.mp4", "conversations": turns("<image>\nWhen?", "now")},  # as LLaVA-Video's own files have it
     ]
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -42,6 +43,7 @@ def test_llava_conversations(tmp_path: Path) -> None:
         ("b#1", ("", "And then?"), ("v/2.mp4",), "two"),
         ("c", ("No video?",), (), "none"),
         ("d", ("", " or ", "?"), ("v/1.mp4", "v/2.mp4"), "both"),
+        ("e", ("", "When?"), ("v/3.mp4",), "now"),
     ]
     assert several == 1
     array = tmp_path / "rows.json"

@@ -71,3 +71,21 @@ def test_two_devices_equal_one(kind: str, long: Callable[..., TrainConfig], laun
         for name in ("mean_group_size", "rewards/accuracies"):
             assert (row.pop(name, None) is None) == (other.pop(name, None) is None)
         assert other == pytest.approx(row, rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_text_alone_among_rows_that_train_the_encoder(recipe: Callable[..., TrainConfig], tmp_path: Path, launch: Launch) -> None:
+    """Some micro-batches give the encoder no gradient: the other device must not wait for one. Activations are recomputed."""
+    every = ["vision", "projector", "language_model"]
+    sft = {**FULL, "rows_per_step": 12, "micro_batch": 1, "max_steps": 2, "trainable": every}
+    one, two = (
+        recipe(tmp_path / name, sft=sft, order=("sft",), gradient_checkpointing=True, device=device)
+        for name, device in (("one", "cpu"), ("two", "auto"))
+    )
+    run_recipe(one)
+    started = launch("ddp_cpu", two)
+    _, errors = started.communicate()
+    assert started.returncode == 0, errors
+    losses = [[row["loss"] for row in read_history(config.output / "history.jsonl")] for config in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)

@@ -1,5 +1,6 @@
 """Every kind of preference stage runs as a recipe, and starts from no margin."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -23,7 +24,7 @@ Recipe = Callable[..., TrainConfig]
 LORA = {"r": 4, "alpha": 8}
 
 KINDS: dict[str, dict[str, Any]] = {
-    **{loss: {"loss": loss} for loss in ("hinge", "ipo", "sigmoid_norm", "simpo", "plackett_luce")},
+    **{loss: {"loss": loss, "beta": 0.5} for loss in ("hinge", "ipo", "sigmoid_norm", "simpo", "plackett_luce")},
     "robust": {"loss": "robust", "label_smoothing": 0.1},
     "rrpo": {"kind": "rrpo"},
     "rrpo lora": {"kind": "rrpo", "lora": LORA},
@@ -80,6 +81,21 @@ def test_the_reference_of_a_later_rrpo_stage_is_the_recipes(recipe: Recipe, pair
     assert starts["recipe"]["kl/chosen"] > 0.01 and starts["recipe"]["rewards/margins"] > 0.01
 
 
+def test_a_reference_with_another_encoder_sees_with_its_own(recipe: Recipe, viewed_pairs: Path, tmp_path: Path) -> None:
+    """Features that are kept are the policy's; the recipe's first model has not seen the first stage's training of its eyes."""
+    first = {"kind": "dpo", "data": str(viewed_pairs), "learning_rate": 3e-3, "pairs_per_step": 6, "max_steps": 3}
+    starts = []
+    for trainable in (["language_model"], ["language_model", "vision"]):
+        stages = [
+            {**first, "name": "a", "trainable": ["vision", "projector"]},
+            {**first, "name": "b", "kind": "rrpo", "max_steps": 1, "trainable": trainable},
+        ]
+        rows = read_history(run_recipe(recipe(tmp_path / str(len(trainable)), stages=stages)).history)
+        starts.append(rows[-1])
+    assert starts[0]["kl/chosen"] == pytest.approx(starts[1]["kl/chosen"], rel=1e-3) and starts[0]["kl/chosen"] > 0.01
+    assert starts[0]["rewards/margins"] == pytest.approx(starts[1]["rewards/margins"], abs=1e-3)
+
+
 @pytest.mark.parametrize("lora", [None, LORA])
 def test_a_reference_that_follows_at_once_leaves_no_margin(recipe: Recipe, tmp_path: Path, lora: Any) -> None:
     """mix 1, every step: the reference is the policy before its step."""
@@ -119,6 +135,7 @@ def test_bfloat16_asks_the_reference_with_its_own_weights(recipe: Recipe, tmp_pa
         ({"kind": "custom", "entry_point": "not_there"}, {}, "loss 'not_there': unknown"),
         ({"strengths": [3]}, {}, "no pair has a strength of 3"),
         ({"curriculum": {"by": "column:mine"}}, {}, "column mine is missing"),
+        ({"curriculum": {"order": "easy_to_hard", "stages": 5}}, {}, "curriculum.stages 5 are more than its 1 pairs"),
     ],
 )
 def test_pairs_that_a_stage_cannot_compare(
@@ -169,6 +186,14 @@ def test_a_loss_of_another_package(recipe: Recipe, tmp_path: Path, monkeypatch: 
     rows = read_history(run_recipe(recipe(tmp_path / "run", dpo=settings, order=("dpo",))).history)
     assert rows[0]["loss"] == pytest.approx(0.1 * (rows[0]["logps/rejected"] - rows[0]["logps/chosen"]), rel=1e-4)
     assert rows[2]["rewards/margins"] > rows[0]["rewards/margins"] == pytest.approx(0, abs=1e-3)
+    (tmp_path / "mine-1.0.dist-info/entry_points.txt").write_text(
+        "[vtalign.losses]\napart = mine_of_a_test:apart\ntorn = mine_of_a_test:torn\n"
+    )
+    with (tmp_path / "mine_of_a_test.py").open("a") as file:  # finite, and its gradient is not
+        file.write("\ndef torn(given):\n    return (given.policy_sums()[0] * 0).sqrt()\n")
+    sys.modules.pop("mine_of_a_test")
+    with pytest.raises(RunFailed, match=r"the gradient is not finite at step 1, in pair-.*, pair-"):
+        run_recipe(recipe(tmp_path / "torn", dpo={**settings, "entry_point": "torn", "settings": {}}, order=("dpo",)))
     with pytest.raises(InputError, match="cannot be called with settings"):
         run_recipe(recipe(tmp_path / "other", dpo={**settings, "settings": {"size": 1}}, order=("dpo",)))
 

@@ -22,7 +22,7 @@ VIEWS = {"kind": "vdpo", "beta": 0.1, "anchor": 0.5}
 PHRASES = {"kind": "rrpo", "beta": 0.1, "alpha": 0.02}
 KINDS: dict[str, dict[str, Any]] = {
     "sigmoid": {"sft_weight": 0.5, "label_smoothing": 0.1},
-    **{loss: {"loss": loss} for loss in ("hinge", "ipo", "sigmoid_norm", "simpo", "plackett_luce")},
+    **{loss: {"loss": loss, "beta": 0.5} for loss in ("hinge", "ipo", "sigmoid_norm", "simpo", "plackett_luce")},
     "robust": {"loss": "robust", "label_smoothing": 0.1},
     "ld": {"ld_alpha": 0.4},
     "vdpo": VIEWS,
