@@ -153,8 +153,9 @@ class PreferenceStage(StageSettings):
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The main term, whose settings are those of the stage, then the others."""
-        raise NotImplementedError
+        """The main term, which the stage itself is (every kind of stage is a kind of term), then the others."""
+        main: Any = self
+        return main, *self.also
 
     @property
     def listwise(self) -> bool:
@@ -223,19 +224,11 @@ class DPOStage(PreferenceStage, DPOTerm):
 
     kind: Literal["dpo"]
 
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        return self, *self.also
-
 
 class RRPOStage(PreferenceStage, RRPOTerm):
     """RRPO on preference pairs: where a pair says nothing of its phrases, they are found by a word diff."""
 
     kind: Literal["rrpo"]
-
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        return self, *self.also
 
 
 class VDPOStage(PreferenceStage, VDPOTerm):
@@ -243,19 +236,11 @@ class VDPOStage(PreferenceStage, VDPOTerm):
 
     kind: Literal["vdpo"]
 
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        return self, *self.also
-
 
 class CustomStage(PreferenceStage, CustomTerm):
     """A user's loss on preference pairs."""
 
     kind: Literal["custom"]
-
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        return self, *self.also
 
 
 class SFTStage(StageSettings):

@@ -25,8 +25,7 @@ class LiveReference:
     """`with reference.of(model) as asked:` gives what to call, in evaluation mode; gradients are the caller's to switch off.
 
     `other` is a model of its own, for a reference that is not what the policy started from, asked under `arithmetic` (the policy's
-    autocast, which Trainer puts around the policy alone). With `moves` the reference has weights
-    of its own, which `follow` moves.
+    autocast, which Trainer puts around the policy alone). With `moves` the reference has weights of its own, which `follow` moves.
     """
 
     def __init__(
