@@ -16,7 +16,7 @@ from vtalign_eval.outcomes import Outcome
 from vtalign_eval.statistics import Column, Estimate, column
 
 Key = tuple[str, ...]
-"""("metrics", name), ("aspects", aspect, name) or ("events", count, name): the place of a number in the results."""
+"""("metrics", name), ("aspects", aspect, name), ("tasks", task, name) or ("events", count, name): the place of a number in the results."""
 
 
 def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, Column]:
@@ -41,6 +41,12 @@ def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, C
         columns["aspects", aspect, "accuracy"] = _accuracy(asked)
         columns["aspects", aspect, "strict"] = _over_groups(asked, _all_right)
         columns["aspects", aspect, "lenient"] = _share(asked, lambda o: o.lenient_correct)
+    for task in sorted({o.task for o in outcomes if o.task}):
+        asked = [o for o in outcomes if o.task == task]
+        columns["tasks", task, "accuracy"] = _accuracy(asked)
+        columns["tasks", task, "strict"] = _over_groups(asked, _all_right)
+        columns["tasks", task, "same_answer_rate"] = _over_groups(asked, _all_same)
+        columns["tasks", task, "lenient"] = _share(asked, lambda o: o.lenient_correct)
     for events in sorted({o.events for o in outcomes if o.events is not None}):
         here = [o for o in outcomes if o.events == events]
         columns["events", str(events), "temporal"] = _accuracy([o for o in here if o.aspect in benchmark.temporal_aspects])

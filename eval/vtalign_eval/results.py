@@ -37,7 +37,7 @@ def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, rec
     unparsable = [o for o in outcomes if o.reply is not None and o.choice is None]
     return {
         "results": {benchmark.name: flat},
-        "configs": {benchmark.name: {"task": benchmark.name, "doc_to_text": f"question + {benchmark.suffix!r}"}},
+        "configs": {benchmark.name: {"task": benchmark.name, "doc_to_text": _prompt_rule(benchmark)}},
         "versions": {benchmark.name: benchmark.version},
         "n-shot": {benchmark.name: 0},
         "higher_is_better": {benchmark.name: {name: name not in _HIGHER_IS_WORSE for name in names}},
@@ -64,6 +64,10 @@ def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, rec
             "versions": versions(),
         },
     }
+
+
+def _prompt_rule(benchmark: Benchmark) -> str:
+    return f"question + {dict(benchmark.suffixes)!r}[task]" if benchmark.suffixes else f"question + {benchmark.suffix!r}"
 
 
 def versions() -> dict[str, str]:

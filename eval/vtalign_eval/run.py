@@ -9,8 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vtalign.artifacts import claim_run_folder, write_json
 from vtalign.config import validate_config
-from vtalign.errors import GateNotMet, InputError, RunFailed
-from vtalign.ids import file_hash
+from vtalign.errors import InputError, RunFailed
 from vtalign.models.load import load_video_lm
 from vtalign.models.video_lm import VideoLM
 from vtalign.video.frames import FrameStore
@@ -18,6 +17,7 @@ from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.sample import FramePolicy
 from vtalign_eval.benchmarks import Benchmark, find_benchmark
 from vtalign_eval.config import EvalConfig
+from vtalign_eval.fail_under import check_gate
 from vtalign_eval.items import Item, take
 from vtalign_eval.outcomes import Outcome, outcome_of, samples_file, write_samples
 from vtalign_eval.predict import PREDICTIONS, Question, Reply, ReplyLog, predict, question_key
@@ -43,7 +43,7 @@ def run_eval(config: EvalConfig, console: Console | None = None) -> dict[str, An
     hashes = {} if config.control == "text" else video_hashes(config.data, [item.video for item in items])
     data = {
         "questions": len(loaded),
-        "question_files": {name: file_hash(config.data / name) for name in benchmark.question_files},
+        "question_files": benchmark.file_hashes(config.data),
         "videos": hash_of_all(hashes) if hashes else None,
     }
     claim_run_folder(config.out, {**config.settings(), "data_hashes": data}, "eval run")
@@ -54,8 +54,9 @@ def run_eval(config: EvalConfig, console: Console | None = None) -> dict[str, An
     started = time.monotonic()
     pending = [question for question in questions if question.key not in log.replies]
     failed = _answer(config, lm, pending, log, console) if pending else {}
-    outcomes = _graded(questions, log.replies | failed, benchmark)
-    if all(outcome.failure is not None for outcome in outcomes):
+    replies = log.replies | failed
+    outcomes = _graded(questions, replies, benchmark)
+    if outcomes and all(outcome.failure is not None for outcome in outcomes):
         raise RunFailed(f"{config.data}: not one of its videos could be read (first: {outcomes[0].video}: {outcomes[0].failure})")
     record = {
         "benchmark": benchmark.name,
@@ -68,10 +69,11 @@ def run_eval(config: EvalConfig, console: Console | None = None) -> dict[str, An
     }
     results = results_of(outcomes, benchmark, config.seed, record)
     write_samples(config.out / samples_file(benchmark.name), outcomes, benchmark)
+    benchmark.export(config.out, items, [replies[question.key].text for question in questions])
     write_json(config.out / TIMING, {"seconds": time.monotonic() - started, "answered": len(pending), "device": str(lm.device)})
     write_json(config.out / RESULTS, results)
     print_results(console, results, config)
-    _check_gate(config, results)
+    check_gate(config.fail_under, config.fail_on, config.out, results)
     return results
 
 
@@ -96,7 +98,7 @@ def _questions(
     longest = config.max_new_tokens or benchmark.max_new_tokens
     made = []
     for item in items:
-        text = item.question + benchmark.suffix
+        text = benchmark.prompt(item.question, item.task)
         key = question_key(lm.fingerprint, text, hashes.get(item.video), config.control, config.seed, longest)
         made.append(Question(key, item, text, longest))
     return made
@@ -132,16 +134,6 @@ def frame_store(config: EvalConfig, shown: ShownVideos, policy: FramePolicy, wor
 
 
 def _graded(questions: list[Question], replies: dict[str, Reply], benchmark: Benchmark) -> list[Outcome]:
-    return [outcome_of(q.item, replies[q.key], benchmark.grade(replies[q.key].text, q.item)) for q in questions]
-
-
-def _check_gate(config: EvalConfig, results: dict[str, Any]) -> None:
-    if config.fail_under is None:
-        return
-    measured = results["vtalign"]["metrics"]
-    if config.fail_on not in measured:
-        raise InputError(f"fail_on '{config.fail_on}': not measured on {config.data} (measured: {', '.join(measured)})")
-    value = measured[config.fail_on]["value"]
-    if value < config.fail_under:
-        name = "temporal accuracy" if config.fail_on == "temporal" else config.fail_on.replace("_", " ")
-        raise GateNotMet(f"{name} {value:.4f} is below {config.fail_under} (--fail-under); see {config.out / RESULTS}")
+    """Outcomes of what a rule can grade."""
+    by_rule = [question for question in questions if question.item.task not in benchmark.judged_tasks]
+    return [outcome_of(q.item, replies[q.key], benchmark.grade(replies[q.key].text, q.item)) for q in by_rule]

@@ -1,4 +1,4 @@
-"""`vtalign eval run`, `vtalign eval check` and `vtalign eval compare`."""
+"""`vtalign eval run`, `vtalign eval score`, `vtalign eval check` and `vtalign eval compare`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,6 +42,24 @@ def run(
 
 
 @app.command()
+def score(
+    arguments: Arguments = None,
+    benchmark: BenchmarkName = None,
+    data: Data = None,
+    predictions: Annotated[Path | None, typer.Option(help="Folder of one model's stored predictions, <task>.json.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the scores.")] = None,
+    fail_under: FailUnder = None,
+) -> None:
+    """Grade stored predictions without a model: figures as published, and graded files."""
+    flags = {"benchmark": benchmark, "data": data, "predictions": predictions, "out": out, "fail_under": fail_under}
+    from vtalign.config import load_config
+    from vtalign_eval.score import ScoreConfig, run_score
+
+    path, overrides = split_arguments(arguments or [])
+    run_score(load_config(ScoreConfig, path, overrides, **flags))
+
+
+@app.command()
 def check(
     arguments: Arguments = None,
     model: Model = None,
@@ -51,12 +69,13 @@ def check(
     out: Out = None,
     fail_under: FailUnder = None,
 ) -> None:
-    """Say what `eval run` with the same arguments would measure, without reading the model."""
+    """Say what `eval run` with the same arguments would measure and what is missing; model and out are not needed."""
     flags = {"model": model, "benchmark": benchmark, "control": control, "data": data, "out": out, "fail_under": fail_under}
-    config = _config(arguments, flags)
-    from vtalign_eval.check import check_eval
+    from vtalign.config import load_config
+    from vtalign_eval.check import CheckConfig, check_eval
 
-    print(check_eval(config))
+    path, overrides = split_arguments(arguments or [])
+    print(check_eval(load_config(CheckConfig, path, overrides, **flags)))
 
 
 @app.command()
