@@ -19,6 +19,7 @@ from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.sample import FramePolicy
 from vtalign_eval.benchmarks import Benchmark, find_benchmark
 from vtalign_eval.config import Control, EvalConfig
+from vtalign_eval.fail_under import check_gate
 from vtalign_eval.gains import gains_over
 from vtalign_eval.items import Item, take
 from vtalign_eval.outcomes import Outcome, outcome_of, samples_file, write_samples
