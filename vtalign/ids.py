@@ -18,6 +18,11 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def video_id_of(path: Path) -> str:
+    """The id of a video file: a hash of its bytes, whatever it is called."""
+    return stable_id("video", file_hash(path))
+
+
 def seed_from(*parts: Any) -> int:
     """A 63-bit seed from content, so that randomness depends on what is drawn for, not on when."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))

@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from vtalign.artifacts import write_json
+from vtalign.artifacts import write_atomic, write_json
 from vtalign.errors import InputError
 from vtalign_eval.benchmarks import Benchmark, find_benchmark
-from vtalign_eval.metrics import Key, columns_of
+from vtalign_eval.metrics import nested
 from vtalign_eval.outcomes import Outcome, read_samples, samples_file
+from vtalign_eval.paired import Pair, difference_estimates, paired_columns
 from vtalign_eval.results import RESULTS
-from vtalign_eval.statistics import RESAMPLES, Column, Estimate, cluster_bootstrap, holm, mcnemar_p
+from vtalign_eval.statistics import RESAMPLES, Column, Estimate, holm, mcnemar_p
 from vtalign_eval.tables import print_comparison
 
 COMPARISON = "comparison.json"
+FLIPS = "flips.jsonl"
 # Must agree, as fields of the record that a run leaves under `vtalign`.
-_SAME = ("data", "control", "frame_policy", "max_new_tokens")
+_SAME = ("benchmark", "benchmark_version", "data", "control", "frame_policy", "max_new_tokens")
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,6 @@ class Run:
         return {"folder": str(self.folder), "model": config["model"], "model_fingerprint": fingerprint}
 
 
-Pair = tuple[Outcome, Outcome]
-
-
 def compare_runs(
     a: str | Path, b: str | Path, out: str | Path | None = None, force: bool = False, console: Console | None = None
 ) -> dict[str, Any]:
@@ -50,8 +49,9 @@ def compare_runs(
 
     Returns `metrics`, `aspects` and `events` as in `results.json`, each entry {a, b, difference, ci95, standard_error, p_value,
     n, clusters, minimum_detectable, mcnemar[, p_holm]}, and `flipped`: the questions that B fixed and broke. Also written to
-    `out/comparison.json` where `out` (a folder) is given. Raises InputError where a run is unfinished, or where the runs differ
-    in benchmark, data, control, frame policy or questions; `force` compares what they share and lists the differences.
+    `out/comparison.json`, the flips one a line to `out/flips.jsonl`, where `out` (a folder) is given. Raises InputError
+    where a run is unfinished, or where the runs differ in benchmark (or its version), data, control, frame policy or questions,
+    naming what differs and both values; `force` compares the questions that they share and lists the differences.
     """
     return compare_pooled([(a, b)], out, force, console)
 
@@ -73,8 +73,10 @@ def compare_pooled(
     forced: list[str] = []
     aligned: list[list[Pair]] = []
     for first, second in runs:
-        if {first.record["benchmark"], second.record["benchmark"]} != {benchmark.name}:
-            raise InputError(f"{first.folder}, {second.folder}: runs of different benchmarks cannot be compared")
+        if first.record["benchmark"] != benchmark.name:
+            raise InputError(
+                f"{first.folder}: is of benchmark '{first.record['benchmark']}', the first pair of '{benchmark.name}'"
+            )
         differences = _differences(first, second)
         if differences and not force:
             reasons = "; ".join(differences)
@@ -96,6 +98,8 @@ def compare_pooled(
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
         write_json(Path(out) / COMPARISON, comparison)
+        rows = [{"flip": kind, **flip} for kind, flips in comparison["flipped"].items() for flip in flips]
+        write_atomic(Path(out) / FLIPS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     print_comparison(console or Console(), comparison)
     return comparison
 
@@ -106,8 +110,9 @@ def read_run(folder: Path) -> Run:
     if not path.is_file():
         raise InputError(f"{folder}: no finished evaluation ({RESULTS} is missing); run `vtalign eval run` to its end first")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))["vtalign"]
-        name = record["benchmark"]
+        results = json.loads(path.read_text(encoding="utf-8"))
+        name = results["vtalign"]["benchmark"]
+        record = {**results["vtalign"], "benchmark_version": results["versions"][name]}
         missing = [field for field in (*_SAME, "config", "model_fingerprint") if field not in record]
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: not a results file of vtalign") from None
@@ -159,26 +164,10 @@ def _renamed(pairs: Sequence[Pair], number: int) -> list[Pair]:
     return [(one(a), one(b)) for a, b in pairs]
 
 
-def _paired_columns(pairs: Sequence[Pair], benchmark: Benchmark) -> dict[Key, tuple[Column, Column]]:
-    """The same units of both runs. `yes_rate` has no pairs: its units are the replies that could be read."""
-    a = columns_of([pair[0] for pair in pairs], benchmark)
-    b = columns_of([pair[1] for pair in pairs], benchmark)
-    return {key: (a[key], b[key]) for key in a if key[-1] != "yes_rate" and len(a[key].values)}
-
-
-def _difference_estimates(columns: dict[Key, tuple[Column, Column]]) -> dict[Key, Estimate]:
-    return cluster_bootstrap({key: Column(b.values - a.values, a.clusters) for key, (a, b) in columns.items()}, seed=0)
-
-
 def _measured(pairs: Sequence[Pair], benchmark: Benchmark) -> dict[str, Any]:
-    columns = _paired_columns(pairs, benchmark)
-    estimates = _difference_estimates(columns)
-    tree: dict[str, Any] = {}
-    for key, (a, b) in columns.items():
-        branch = tree
-        for part in key[:-1]:
-            branch = branch.setdefault(part, {})
-        branch[key[-1]] = _entry(a, b, estimates[key])
+    columns = paired_columns(pairs, benchmark)
+    estimates = difference_estimates(columns, seed=0)
+    tree = nested({key: _entry(*pair, estimates[key]) for key, pair in columns.items()})
     accuracies = {aspect: entries["accuracy"] for aspect, entries in tree["aspects"].items()}
     adjusted = holm({aspect: entry["p_value"] for aspect, entry in accuracies.items() if entry["p_value"] is not None})
     for aspect, p_value in adjusted.items():
@@ -206,7 +195,7 @@ def _entry(a: Column, b: Column, difference: Estimate) -> dict[str, Any]:
 
 
 def _headline(a: Run, b: Run, pairs: Sequence[Pair], benchmark: Benchmark) -> dict[str, Any]:
-    columns = _paired_columns(pairs, benchmark)
+    columns = paired_columns(pairs, benchmark)
     found: dict[str, Any] = {"a": a.summary(), "b": b.summary(), "questions": len(pairs)}
     for name in ("temporal", "temporal_strict", "static"):
         if ("metrics", name) in columns:

@@ -1,16 +1,16 @@
 """`EvalConfig`: what one evaluation run is. Checked before a model is read from disk."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from vtalign.config import Config
 from vtalign.models.positions import Positions
 from vtalign.video.limits import DecodeLimits
 from vtalign.video.sample import FramePolicy
 
-Control = Literal["none", "text", "one-frame", "shuffled", "reversed"]
+Control = Literal["none", "text", "one-frame", "repeated-frame", "shuffled", "reversed"]
 
 
 class EvalConfig(Config):
@@ -21,6 +21,9 @@ class EvalConfig(Config):
     data: Path = Field(description="the benchmark's folder (for temporal-shapes a split of the synthetic corpus)")
     out: Path = Field(description="an empty folder, or the one in which this run was stopped")
     control: Control = Field("none", description="what the model is shown instead of the video; see vtalign_eval.controls")
+    controls: tuple[Control, ...] = Field(
+        (), description="controls to run as well, each in `out/controls/<name>`; results.json then says what is gained over each"
+    )
     batch_size: int = Field(64, ge=1, description="questions answered together")
     max_new_tokens: int | None = Field(None, ge=1, description="longest reply in tokens; default: the benchmark's")
     seed: int = Field(0, ge=0, description="of the shuffled control and of the bootstrap")
@@ -54,7 +57,20 @@ class EvalConfig(Config):
                     raise ValueError(f"{wrong['loc'][0]} {wrong['input']!r}: {wrong['msg']}") from None
         return value
 
+    @model_validator(mode="after")
+    def _controls_of_a_plain_run(self) -> Self:
+        if self.controls and self.control != "none":
+            raise ValueError(f"controls: are those of a plain run, but control is '{self.control}'; leave one of the two out")
+        if "none" in self.controls or len(set(self.controls)) < len(self.controls):
+            raise ValueError(f"controls: name each control once, and not 'none' (got {', '.join(self.controls)})")
+        return self
+
+    def under(self, control: Control) -> Self:
+        """The same run under a control, in a folder of its own. No gate: `fail_under` is about the plain run."""
+        changes = {"control": control, "controls": (), "out": self.out / "controls" / control, "fail_under": None}
+        return self.model_copy(update=changes)
+
     def settings(self) -> dict[str, Any]:
-        """What decides the result, as plain data: all but where it is written, what is asked of it, and how fast it runs."""
+        """What decides the replies, as plain data: all but where they go, what is asked of them, and how fast they come."""
         speed = {"batch_size", "device", "decode_workers", "frame_cache"}
-        return self.model_dump(mode="json", exclude={"out", "fail_under", "fail_on", *speed})
+        return self.model_dump(mode="json", exclude={"out", "controls", "fail_under", "fail_on", *speed})

@@ -6,7 +6,7 @@ Known parsers call empty replies "A", read the article in "A man .." as a choice
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vtalign_eval.items import Item
@@ -51,8 +51,13 @@ def exact_choice(reply: str, options: Sequence[str]) -> str | None:
 
 def lenient_choice(reply: str, options: Sequence[str]) -> str | None:
     """The only option that the reply mentions, as whole words, outside of a denial ("not left" chooses nothing)."""
+    return mentioned_option(reply, {option: (option,) for option in options})
+
+
+def mentioned_option(reply: str, spellings: Mapping[str, Sequence[str]]) -> str | None:
+    """As `lenient_choice`, where an option can be mentioned in several ways (its letter or its words, say)."""
     text = " ".join(unicodedata.normalize("NFKC", reply).translate(_QUOTES).split())
-    spans = {option: _mentions(option, text) for option in options}
+    spans = {option: [m for way in ways for m in _mentions(way, text)] for option, ways in spellings.items()}
     everything = [(span, option) for option, found in spans.items() for span in found]
     # "left" inside of a mention of "left to right" is no mention of its own
     free = [(span, option) for span, option in everything if not any(_inside(span, other) for other, _ in everything)]
@@ -70,9 +75,11 @@ def _mentions(option: str, text: str) -> list[tuple[int, int]]:
     if re.fullmatch(r"[A-Z]", option):
         found = re.finditer(rf"(?<![\w'-]){option}(?![\w'-])", text)
         return [m.span() for m in found if option not in "AI" or not _ARTICLE.match(text, m.end())]
+    plain, folded = normalise(option), text.casefold()
+    if plain not in folded:
+        return []  # most options are not: spares a pattern for each
     # a hyphen joins words: "clockwise" is not mentioned in "counter-clockwise"
-    pattern = rf"(?<![\w-]){re.escape(normalise(option))}(?![\w-])"
-    return [m.span() for m in re.finditer(pattern, text.casefold())]
+    return [m.span() for m in re.finditer(rf"(?<![\w-]){re.escape(plain)}(?![\w-])", folded)]
 
 
 def _inside(span: tuple[int, int], other: tuple[int, int]) -> bool:

@@ -14,6 +14,7 @@ from vtalign.errors import InputError
 class Item:
     """One question. `video` is relative to the benchmark's folder; `family` joins videos cut from one source (a cluster).
 
+    `task` names one of several tasks of a benchmark.
     `group` names a conflict group: the same question asked of sibling videos with different right answers.
     """
 
@@ -26,6 +27,7 @@ class Item:
     answer: str
     group: str | None = None
     events: int | None = None
+    task: str = ""
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

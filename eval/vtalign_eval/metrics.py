@@ -1,22 +1,21 @@
 """What is measured: every metric is a column of unit values, a unit being a question or a conflict group.
 
 Accuracy counts exact readings and keeps every question in the denominator: no reply, an unparsable one or an unreadable video is
-wrong. Strict accuracy counts conflict groups in which every sibling's question is right; who ignores time answers all siblings
-the same and scores exactly 0.
+wrong. The headline is strict accuracy, which counts conflict groups in which every sibling's question is right: who ignores time
+answers all siblings the same and scores exactly 0. Beside it stands how often all siblings got the same answer.
 """
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from vtalign_eval.benchmarks import Benchmark
 from vtalign_eval.outcomes import Outcome
-from vtalign_eval.statistics import Column, Estimate, column
+from vtalign_eval.statistics import Column, column
 
 Key = tuple[str, ...]
-"""("metrics", name), ("aspects", aspect, name) or ("events", count, name): the place of a number in the results."""
+"""("metrics", name), ("aspects", aspect, name), ("tasks", task, name) or ("events", count, name): the place of a number in the results."""
 
 
 def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, Column]:
@@ -25,11 +24,11 @@ def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, C
     static = [o for o in outcomes if o.aspect in benchmark.static_aspects]
     yes_no = [o for o in outcomes if o.choice is not None and {option.casefold() for option in o.options} == {"yes", "no"}]
     columns: dict[Key, Column] = {
-        ("metrics", "temporal"): _accuracy(temporal),
         ("metrics", "temporal_strict"): _over_groups(temporal, _all_right),
+        ("metrics", "same_answer_rate"): _over_groups(temporal, _all_same),
+        ("metrics", "temporal"): _accuracy(temporal),
         ("metrics", "static"): _accuracy(static),
         ("metrics", "accuracy"): _accuracy(outcomes),
-        ("metrics", "same_answer_rate"): _over_groups(temporal, _all_same),
         ("metrics", "parse_rate"): _share(outcomes, lambda o: o.choice is not None),
         ("metrics", "temporal_lenient"): _share(temporal, lambda o: o.lenient_correct),
         ("metrics", "static_lenient"): _share(static, lambda o: o.lenient_correct),
@@ -40,7 +39,14 @@ def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, C
         asked = [o for o in outcomes if o.aspect == aspect]
         columns["aspects", aspect, "accuracy"] = _accuracy(asked)
         columns["aspects", aspect, "strict"] = _over_groups(asked, _all_right)
+        columns["aspects", aspect, "same_answer_rate"] = _over_groups(asked, _all_same)
         columns["aspects", aspect, "lenient"] = _share(asked, lambda o: o.lenient_correct)
+    for task in sorted({o.task for o in outcomes if o.task}):
+        asked = [o for o in outcomes if o.task == task]
+        columns["tasks", task, "accuracy"] = _accuracy(asked)
+        columns["tasks", task, "strict"] = _over_groups(asked, _all_right)
+        columns["tasks", task, "same_answer_rate"] = _over_groups(asked, _all_same)
+        columns["tasks", task, "lenient"] = _share(asked, lambda o: o.lenient_correct)
     for events in sorted({o.events for o in outcomes if o.events is not None}):
         here = [o for o in outcomes if o.events == events]
         columns["events", str(events), "temporal"] = _accuracy([o for o in here if o.aspect in benchmark.temporal_aspects])
@@ -55,10 +61,10 @@ def chance(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[str, float
     for aspect in (*benchmark.temporal_aspects, *benchmark.static_aspects):
         shares = [1 / len(o.options) for o in outcomes if o.aspect == aspect]
         if shares:
-            blind[aspect] = float(np.mean(shares))
+            blind[aspect] = _mean(shares)
     groups = conflict_groups([o for o in outcomes if o.aspect in benchmark.temporal_aspects])
     if groups:
-        blind["temporal_strict"] = float(np.mean([np.prod([1 / len(o.options) for o in group]) for group in groups]))
+        blind["temporal_strict"] = _mean([math.prod(1 / len(o.options) for o in group) for group in groups])
     return blind
 
 
@@ -71,15 +77,20 @@ def conflict_groups(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
     return list(members.values())
 
 
-def nested(estimates: dict[Key, Estimate], write: Callable[[Estimate], dict[str, Any]]) -> dict[str, Any]:
-    """Estimates as a tree of plain data, each in the place that its key names."""
+def nested(numbers: Mapping[Key, dict[str, Any]]) -> dict[str, Any]:
+    """Numbers as a tree of plain data, each in the place that its key names."""
     tree: dict[str, Any] = {}
-    for key, estimate in estimates.items():
+    for key, number in numbers.items():
         branch = tree
         for part in key[:-1]:
             branch = branch.setdefault(part, {})
-        branch[key[-1]] = write(estimate)
+        branch[key[-1]] = number
     return tree
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Rounded once, so that the order of questions does not reach the last digit."""
+    return math.fsum(values) / len(values)
 
 
 def _accuracy(outcomes: Sequence[Outcome]) -> Column:

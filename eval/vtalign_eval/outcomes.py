@@ -14,7 +14,7 @@ from vtalign.ids import stable_id
 from vtalign_eval.benchmarks import Benchmark
 from vtalign_eval.grade import Grade, normalise
 from vtalign_eval.items import Item, read_lines
-from vtalign_eval.predict import Reply
+from vtalign_eval.reply import Reply
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Outcome:
     failure: str | None = None
     cut: bool = False
     uncontrolled: bool = False
+    task: str = ""
 
     @property
     def said(self) -> str | None:
@@ -66,6 +67,7 @@ def outcome_of(item: Item, reply: Reply, grade: Grade) -> Outcome:
         failure=reply.failure,
         cut=reply.cut,
         uncontrolled=reply.uncontrolled,
+        task=item.task,
     )
 
 
@@ -80,7 +82,7 @@ def write_samples(path: Path, outcomes: Sequence[Outcome], benchmark: Benchmark)
         row = {
             "doc_id": number,
             "target": outcome.answer,
-            "input": outcome.question + benchmark.suffix,
+            "input": benchmark.prompt(outcome.question, outcome.task),
             "resps": [[outcome.reply or ""]],
             "filtered_resps": [outcome.choice or ""],
             "doc_hash": stable_id("doc", outcome.video, outcome.question, list(outcome.options), outcome.answer),
@@ -113,6 +115,7 @@ class _SampleRow(Config):
     failure: str | None
     cut: bool
     uncontrolled: bool
+    task: str = ""
 
 
 def read_samples(path: Path) -> list[Outcome]:

@@ -14,25 +14,11 @@ from vtalign.models.requests import Request
 from vtalign.models.video_lm import VideoLM
 from vtalign.video.frames import FrameStore
 from vtalign_eval.items import Item
+from vtalign_eval.reply import Reply
 from vtalign_eval.views import ShownVideos
 
 PREDICTIONS = "predictions.jsonl"
 _WINDOW = 256 * 2**20  # bytes of decoded frames that are fetched at a time
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What came back for one question.
-
-    `text` is None where the video could not be read; `failure` is then the reason's short word. `cut`: it ran into the limit of
-    tokens. `uncontrolled`: the control could not change this video (a still), which was shown as it is.
-    """
-
-    text: str | None
-    tokens: int = 0
-    cut: bool = False
-    uncontrolled: bool = False
-    failure: str | None = None
 
 
 @dataclass(frozen=True)

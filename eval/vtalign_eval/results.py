@@ -16,7 +16,7 @@ from vtalign_eval.statistics import RESAMPLES, Estimate, cluster_bootstrap
 
 RESULTS = "results.json"
 _PACKAGES = ("vtalign", "torch", "transformers", "av", "numpy", "scipy")
-_HIGHER_IS_WORSE = ("same_answer_rate",)
+_HIGHER_IS_WORSE = "same_answer_rate"
 
 
 def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, record: dict[str, Any]) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, rec
 
     The tree under `vtalign` has `metrics`, `aspects` and `events`; each number is {value, ci95, standard_error, n, clusters,
     minimum_detectable}, the last one being the difference that this run and another, unrelated one could tell apart (a paired
-    comparison can tell smaller ones).
+    comparison can tell smaller ones). `gains` (where controls ran): see `vtalign_eval.gains`.
     """
     estimates = cluster_bootstrap(columns_of(outcomes, benchmark), seed)
     flat: dict[str, Any] = {"alias": benchmark.name}
@@ -37,16 +37,16 @@ def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, rec
     unparsable = [o for o in outcomes if o.reply is not None and o.choice is None]
     return {
         "results": {benchmark.name: flat},
-        "configs": {benchmark.name: {"task": benchmark.name, "doc_to_text": f"question + {benchmark.suffix!r}"}},
+        "configs": {benchmark.name: {"task": benchmark.name, "doc_to_text": _prompt_rule(benchmark)}},
         "versions": {benchmark.name: benchmark.version},
         "n-shot": {benchmark.name: 0},
-        "higher_is_better": {benchmark.name: {name: name not in _HIGHER_IS_WORSE for name in names}},
+        "higher_is_better": {benchmark.name: {name: not name.endswith(_HIGHER_IS_WORSE) for name in names}},
         "n-samples": {benchmark.name: {"original": record["data"]["questions"], "effective": len(outcomes)}},
         "config": record["config"],
         "model_name": record["config"]["model"],
-        "task_hashes": {benchmark.name: stable_id("task", [o.question_id for o in outcomes])},
+        "task_hashes": {benchmark.name: stable_id("task", sorted(o.question_id for o in outcomes))},
         "vtalign": {
-            **nested(estimates, _written),
+            **nested({key: _written(estimate) for key, estimate in estimates.items()}),
             "chance": chance(outcomes, benchmark),
             "counts": {
                 "questions": len(outcomes),
@@ -64,6 +64,10 @@ def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, rec
             "versions": versions(),
         },
     }
+
+
+def _prompt_rule(benchmark: Benchmark) -> str:
+    return f"question + {dict(benchmark.suffixes)!r}[task]" if benchmark.suffixes else f"question + {benchmark.suffix!r}"
 
 
 def versions() -> dict[str, str]:

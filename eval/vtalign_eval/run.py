@@ -1,7 +1,9 @@
 """`run_eval`: one model on one benchmark, from questions to `results.json`. Stopped at any moment, it goes on from there."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 from rich.console import Console
@@ -9,15 +11,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vtalign.artifacts import claim_run_folder, write_json
 from vtalign.config import validate_config
-from vtalign.errors import GateNotMet, InputError, RunFailed
-from vtalign.ids import file_hash
+from vtalign.errors import InputError, RunFailed
 from vtalign.models.load import load_video_lm
 from vtalign.models.video_lm import VideoLM
 from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.sample import FramePolicy
 from vtalign_eval.benchmarks import Benchmark, find_benchmark
-from vtalign_eval.config import EvalConfig
+from vtalign_eval.config import Control, EvalConfig
+from vtalign_eval.fail_under import check_gate
+from vtalign_eval.gains import gains_over
 from vtalign_eval.items import Item, take
 from vtalign_eval.outcomes import Outcome, outcome_of, samples_file, write_samples
 from vtalign_eval.predict import PREDICTIONS, Question, Reply, ReplyLog, predict, question_key
@@ -28,51 +31,94 @@ from vtalign_eval.views import ShownVideos, hash_of_all, show, video_hashes
 TIMING = "timing.json"
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked, read and hashed: the same for a run and its controls. `hashes`: of the videos, by path."""
+
+    benchmark: Benchmark
+    items: tuple[Item, ...]
+    data: dict[str, Any]
+    hashes: dict[str, str | None]
+
+    def under(self, control: Control) -> "_Asked":
+        """Without video, what the files hold does not matter."""
+        return replace(self, data={**self.data, "videos": None}, hashes={}) if control == "text" else self
+
+
 def run_eval(config: EvalConfig, console: Console | None = None) -> dict[str, Any]:
     """Answer, grade and measure. Returns the results and leaves `results.json`, `samples_<benchmark>.jsonl` and `timing.json`.
 
-    Prints a table to `console` (default: standard output). Raises InputError for input that cannot be used, RunFailed where no
-    video could be read, and, after everything is written, GateNotMet where `config.fail_on` is below `config.fail_under`.
+    `config.controls` are run first, each in `out/controls/<name>`; the results then hold `gains`. Prints a table to `console`
+    (default: standard output). Raises InputError for input that cannot be used, RunFailed where no video could be read, and,
+    after everything is written, GateNotMet where `config.fail_on` is below `config.fail_under`.
     """
     console = console or Console()
+    asked = _read(config)
+    _claim(config, asked)
+    load = cache(partial(load_for_eval, config))
+    controls: dict[str, list[Outcome]] = {}
+    for control in config.controls:
+        under = config.under(control)
+        _claim(under, asked.under(control))
+        _, controls[control] = _run(under, asked.under(control), load(), {}, console)
+    results, _ = _run(config, asked, load(), controls, console)
+    check_gate(config.fail_under, config.fail_on, config.out, results)
+    return results
+
+
+def _read(config: EvalConfig) -> _Asked:
     benchmark = find_benchmark(config.benchmark)
     if not config.data.is_dir():
         raise InputError(f"{config.data}: no such data folder")
     loaded = tuple(benchmark.load(config.data))
     items = take(loaded, config.limit)
-    hashes = {} if config.control == "text" else video_hashes(config.data, [item.video for item in items])
+    without_video = config.control == "text"
+    hashes = {} if without_video else video_hashes(config.data, [item.video for item in items])
     data = {
         "questions": len(loaded),
-        "question_files": {name: file_hash(config.data / name) for name in benchmark.question_files},
-        "videos": hash_of_all(hashes) if hashes else None,
+        "question_files": benchmark.file_hashes(config.data),
+        "videos": None if without_video else hash_of_all(hashes),
     }
-    claim_run_folder(config.out, {**config.settings(), "data_hashes": data}, "eval run")
-    lm = load_for_eval(config)
-    questions = _questions(config, benchmark, items, hashes, lm)
+    return _Asked(benchmark, items, data, hashes)
+
+
+def _claim(config: EvalConfig, asked: _Asked) -> None:
+    claim_run_folder(config.out, {**config.settings(), "data_hashes": asked.data}, "eval run")
+
+
+def _run(
+    config: EvalConfig, asked: _Asked, lm: VideoLM, controls: Mapping[str, Sequence[Outcome]], console: Console
+) -> tuple[dict[str, Any], list[Outcome]]:
+    """One run in its own folder. `controls`: the outcomes under each control, which the gains are measured against."""
+    benchmark = asked.benchmark
+    questions = _questions(config, benchmark, asked.items, asked.hashes, lm)
     log = ReplyLog(config.out / PREDICTIONS)
     log.require_only(questions, config.model)
     started = time.monotonic()
     pending = [question for question in questions if question.key not in log.replies]
     failed = _answer(config, lm, pending, log, console) if pending else {}
-    outcomes = _graded(questions, log.replies | failed, benchmark)
-    if all(outcome.failure is not None for outcome in outcomes):
+    replies = log.replies | failed
+    outcomes = _graded(questions, replies, benchmark)
+    if outcomes and all(outcome.failure is not None for outcome in outcomes):
         raise RunFailed(f"{config.data}: not one of its videos could be read (first: {outcomes[0].video}: {outcomes[0].failure})")
     record = {
         "benchmark": benchmark.name,
         "config": config.model_dump(mode="json", exclude={"out"}),
         "control": config.control,
         "max_new_tokens": questions[0].max_new_tokens,
-        "data": data,
+        "data": asked.data,
         "frame_policy": lm.policy.model_dump(mode="json"),
         "model_fingerprint": lm.fingerprint,
     }
+    if controls:
+        record["gains"] = {name: gains_over(outcomes, shown, benchmark, config.seed) for name, shown in controls.items()}
     results = results_of(outcomes, benchmark, config.seed, record)
     write_samples(config.out / samples_file(benchmark.name), outcomes, benchmark)
+    benchmark.export(config.out, asked.items, [replies[question.key].text for question in questions])
     write_json(config.out / TIMING, {"seconds": time.monotonic() - started, "answered": len(pending), "device": str(lm.device)})
     write_json(config.out / RESULTS, results)
     print_results(console, results, config)
-    _check_gate(config, results)
-    return results
+    return results, outcomes
 
 
 def load_for_eval(config: EvalConfig) -> VideoLM:
@@ -96,7 +142,7 @@ def _questions(
     longest = config.max_new_tokens or benchmark.max_new_tokens
     made = []
     for item in items:
-        text = item.question + benchmark.suffix
+        text = benchmark.prompt(item.question, item.task)
         key = question_key(lm.fingerprint, text, hashes.get(item.video), config.control, config.seed, longest)
         made.append(Question(key, item, text, longest))
     return made
@@ -132,16 +178,6 @@ def frame_store(config: EvalConfig, shown: ShownVideos, policy: FramePolicy, wor
 
 
 def _graded(questions: list[Question], replies: dict[str, Reply], benchmark: Benchmark) -> list[Outcome]:
-    return [outcome_of(q.item, replies[q.key], benchmark.grade(replies[q.key].text, q.item)) for q in questions]
-
-
-def _check_gate(config: EvalConfig, results: dict[str, Any]) -> None:
-    if config.fail_under is None:
-        return
-    measured = results["vtalign"]["metrics"]
-    if config.fail_on not in measured:
-        raise InputError(f"fail_on '{config.fail_on}': not measured on {config.data} (measured: {', '.join(measured)})")
-    value = measured[config.fail_on]["value"]
-    if value < config.fail_under:
-        name = "temporal accuracy" if config.fail_on == "temporal" else config.fail_on.replace("_", " ")
-        raise GateNotMet(f"{name} {value:.4f} is below {config.fail_under} (--fail-under); see {config.out / RESULTS}")
+    """Outcomes of what a rule can grade."""
+    by_rule = [question for question in questions if question.item.task not in benchmark.judged_tasks]
+    return [outcome_of(q.item, replies[q.key], benchmark.grade(replies[q.key].text, q.item)) for q in by_rule]

@@ -46,7 +46,11 @@ class Estimate:
 
     @property
     def minimum_detectable(self) -> float | None:
-        """The true mean that a two-sided test at 5 % finds with 80 % power."""
+        """The true mean that a two-sided test at 5 % finds with 80 % power: (z_0.975 + z_0.8) standard errors.
+
+        Bloom 1995 (https://doi.org/10.1177/0193841X9501900504); Miller 2024, https://arxiv.org/abs/2411.00640, section 5, for paired
+        evaluations, whose standard error is that of the differences.
+        """
         return None if self.standard_error is None else _POWER_FACTOR * self.standard_error
 
 

@@ -9,14 +9,14 @@ from rich.table import Table
 from vtalign_eval.config import EvalConfig
 
 _MAIN = {
-    "temporal": "temporal",
     "temporal_strict": "strict on conflict groups",
-    "static": "static",
     "same_answer_rate": "same answer to siblings",
+    "temporal": "temporal",
+    "static": "static",
     "temporal_lenient": "temporal, lenient reading",
     "parse_rate": "parse rate",
 }
-_LISTED_FLIPS = 5
+_LISTED = 5
 
 
 def print_results(console: Console, results: dict[str, Any], config: EvalConfig) -> None:
@@ -44,12 +44,14 @@ def print_results(console: Console, results: dict[str, Any], config: EvalConfig)
                 label = f"{name}, {events} event{'s' if events != '1' else ''}"
                 table.add_row(label, _percent(metric["value"]), _interval(metric["ci95"]), "", "", str(metric["n"]))
     console.print(table)
+    if "gains" in found:
+        console.print(_gains_table(found["gains"]))
     _print_notes(console, found)
 
 
 def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
     """The table of a comparison, B against A, and the first flipped questions."""
-    headings = ["A %", "B %", "B - A", "95 % interval", "p", "p (Holm)", "McNemar p", "fixed/broken", "n"]
+    headings = ["A %", "B %", "B - A", "95 % interval", "detectable", "p", "McNemar p", "fixed/broken", "n"]
     table = _table(f"A: {escape(comparison['a']['model'])}   B: {escape(comparison['b']['model'])}", headings)
     rows = [(_MAIN[name], comparison["metrics"][name]) for name in _MAIN if name in comparison["metrics"]]
     for label, entry in rows:
@@ -57,14 +59,58 @@ def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
     table.add_section()
     for aspect, entries in comparison.get("aspects", {}).items():
         table.add_row(aspect.replace("_", " "), *_difference_cells(entries["accuracy"]))
+    table.caption = "detectable: found with 80 % power; both p of the aspects are corrected for how many they are (Holm)"
     console.print(table)
     for reason in comparison["forced"]:
         console.print(f"[yellow]compared although[/] {escape(reason)}")
     for kind, flips in comparison["flipped"].items():
         console.print(f"{kind}: {len(flips)} questions")
-        for flip in flips[:_LISTED_FLIPS]:
+        for flip in flips[:_LISTED]:
             line = f"  {flip['video']} ({flip['aspect']}): {flip['question']} answer: {flip['answer']};"
             console.print(escape(f"{line} A: {flip['a']!r}, B: {flip['b']!r}"), highlight=False)
+
+
+def print_contamination(console: Console, summary: dict[str, Any], matches: list[dict[str, Any]]) -> None:
+    """How many matches of each kind, the first ones with both sides, and what was not looked at."""
+    counts = summary["counts"]
+    title = f"{summary['benchmark']}: {counts['questions']} questions against {counts['pairs']} pairs"
+    table = _table(title, ["matches", "questions"])
+    for check, found in summary["checks"].items():
+        table.add_row(check, str(found["matches"]), str(found["questions"]))
+    console.print(table)
+    for match in matches[:_LISTED]:
+        ours, theirs = match["benchmark"], match["training"]
+        line = f"  {match['kind']}: {ours['video']} ({ours['question_ids'][0]}) and {theirs['video']} ({theirs['pair_id']})"
+        console.print(escape(line + (f": {match['overlap']!r}" if "overlap" in match else "")), highlight=False)
+    _print_not_checked(console, summary["not_checked"])
+
+
+def _print_not_checked(console: Console, left: dict[str, Any]) -> None:
+    if "frames" in left["checks"]:
+        console.print("frames were not compared: name the root of the pairs' videos (--videos) for that")
+    if left["questions_too_short"]:
+        console.print(f"{left['questions_too_short']} questions are too short to be held against texts")
+    if left["benchmark_videos_missing"]:
+        console.print(
+            f"{len(left['benchmark_videos_missing'])} videos of the benchmark are not there: only their names were compared"
+        )
+    for side, failures in left["videos_unread"].items():
+        if failures:
+            console.print(f"{len(failures)} {side} videos could not be read, so their frames were not compared")
+
+
+def _gains_table(gains: dict[str, Any]) -> Table:
+    """How much better than each control the run is: the part of the score that needs what the control takes away."""
+    table = _table(
+        "gain over controls", ["strict: control %", "gain", "95 % interval", "temporal: control %", "gain", "95 % interval"]
+    )
+    for control, found in gains.items():
+        cells: list[str] = []
+        for name in ("temporal_strict", "temporal"):
+            entry = found["metrics"].get(name)
+            cells += [_percent(entry["control"]), _points(entry["gain"]), _interval(entry["ci95"])] if entry else [""] * 3
+        table.add_row(control, *cells)
+    return table
 
 
 def _print_notes(console: Console, found: dict[str, Any]) -> None:
@@ -95,11 +141,11 @@ def _difference_cells(entry: dict[str, Any]) -> list[str]:
     return [
         _percent(entry["a"]),
         _percent(entry["b"]),
-        f"{100 * entry['difference']:+.1f}",
+        _points(entry["difference"]),
         _interval(entry["ci95"]),
-        _p_value(entry["p_value"]),
-        _p_value(entry.get("p_holm")),
-        _p_value(test["p_exact"]) if test else "",
+        _percent(entry["minimum_detectable"]),
+        _p_value(entry.get("p_holm", entry["p_value"])),
+        _p_value(test.get("p_holm", test["p_exact"])) if test else "",
         f"{test['fixed']}/{test['broken']}" if test else "",
         str(entry["n"]),
     ]
@@ -107,6 +153,10 @@ def _difference_cells(entry: dict[str, Any]) -> list[str]:
 
 def _percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.1f}"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}"
 
 
 def _interval(bounds: list[float] | None) -> str:

@@ -72,7 +72,7 @@ def show(
             view = sample(info, policy)
             shown.paths[info.video_id] = video
             try:
-                shown.views[video] = controlled(view, control, seed)
+                shown.views[video] = controlled(view, control, seed, policy)
             except PerturbationError:
                 shown.views[video] = view
                 shown.unchanged.append(video)

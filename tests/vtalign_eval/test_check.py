@@ -19,7 +19,7 @@ def test_what_is_said_is_what_a_run_measures(make_config: Make, quiet: Console) 
     assert said.startswith("temporal-shapes: 24 questions about 8 videos")
     metrics = run_eval(make_config(), quiet)["vtalign"]["metrics"]
     # yes_rate is over readable yes/no replies, which nobody knows before
-    assert said.rpartition("which measure ")[2].split(", ") == [name for name in metrics if name != "yes_rate"]
+    assert said.splitlines()[0].rpartition("which measure ")[2].split(", ") == [name for name in metrics if name != "yes_rate"]
 
 
 @pytest.mark.parametrize(
@@ -43,5 +43,6 @@ def test_a_metric_without_questions_is_not_measured(make_config: Make, shapes: P
     kept = [row for row in rows if row["aspect"] != "static"]
     (data / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
     assert ", static" not in check_eval(make_config(data=data))
+    assert check_eval(make_config(data=data)).splitlines()[-1] != check_eval(make_config()).splitlines()[-1], "the data hash"
     with pytest.raises(InputError, match="fail_on 'static'"):
         check_eval(make_config(data=data, fail_on="static"))

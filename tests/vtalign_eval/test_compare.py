@@ -16,6 +16,7 @@ from vtalign_eval.benchmarks import find_benchmark
 from vtalign_eval.compare import compare_pooled, compare_runs
 from vtalign_eval.outcomes import Outcome, samples_file, write_samples
 from vtalign_eval.results import results_of
+from vtalign_eval.statistics import holm
 
 BENCHMARK = find_benchmark("temporal-shapes")
 Make = Callable[..., Outcome]
@@ -24,6 +25,7 @@ Make = Callable[..., Outcome]
 def save_run(folder: Path, outcomes: Sequence[Outcome], **changes: Any) -> Path:
     """A finished run with these outcomes."""
     folder.mkdir()
+    version = changes.pop("benchmark_version", 1)
     record = {
         "benchmark": "temporal-shapes",
         "config": {"model": f"models/{folder.name}", "seed": 0},
@@ -33,7 +35,8 @@ def save_run(folder: Path, outcomes: Sequence[Outcome], **changes: Any) -> Path:
         "frame_policy": {"fps": 2.0, "max_frames": 64},
         "model_fingerprint": f"model-{folder.name}",
     }
-    write_json(folder / "results.json", results_of(outcomes, BENCHMARK, 0, record | changes))
+    results = results_of(outcomes, replace(BENCHMARK, version=version), 0, record | changes)
+    write_json(folder / "results.json", results)
     write_samples(folder / samples_file("temporal-shapes"), outcomes, BENCHMARK)
     return folder
 
@@ -97,6 +100,9 @@ def test_mcnemar_and_holm_are_those_of_the_flips(runs: tuple[Path, Path], quiet:
         assert (test["fixed"], test["broken"]) == (fixed, broken)
         assert test["p_exact"] == pytest.approx(stats.binomtest(fixed, fixed + broken).pvalue)
         assert entries["accuracy"]["p_holm"] >= entries["accuracy"]["p_value"]
+    raw = {aspect: entries["accuracy"]["mcnemar"]["p_exact"] for aspect, entries in comparison["aspects"].items()}
+    corrected = {aspect: entries["accuracy"]["mcnemar"]["p_holm"] for aspect, entries in comparison["aspects"].items()}
+    assert corrected == pytest.approx(holm(raw)) and corrected != raw
     smallest = min(entries["accuracy"]["p_value"] for entries in comparison["aspects"].values())
     assert min(e["accuracy"]["p_holm"] for e in comparison["aspects"].values()) == pytest.approx(min(1, 5 * smallest))
 
@@ -113,6 +119,7 @@ def test_pairing_is_by_question_not_by_line(tmp_path: Path, make_outcome: Make, 
     [
         ({"control": "text"}, "control is 'none' in A, 'text' in B"),
         ({"frame_policy": {"fps": 1.0, "max_frames": 64}}, "frame policy fps is 2.0 in A, 1.0 in B"),
+        ({"benchmark_version": 2}, "benchmark version is 1 in A, 2 in B"),
         ({"max_new_tokens": 8}, "max new tokens is 32 in A, 8 in B"),
         ({"data": {"questions": 600, "question_files": {"questions.jsonl": "xyz"}, "videos": "videos-1"}}, "data question_files"),
     ],
@@ -137,6 +144,19 @@ def test_different_questions_are_refused_and_forced_to_what_is_shared(
     forced = compare_runs(runs[0], part, force=True, console=quiet)
     assert forced["metrics"]["temporal"]["n"] == 479
     assert forced["metrics"]["temporal_strict"]["n"] == 239  # the group that lost a member counts no more
+
+
+def test_a_run_of_another_benchmark_is_refused_and_forced_to_the_questions_of_both(
+    tmp_path: Path, make_outcome: Make, runs: tuple[Path, Path], quiet: Console
+) -> None:
+    other = save_run(tmp_path / "other", answered(make_outcome, 0.6, 2))
+    results = json.loads((other / "results.json").read_text())
+    results["vtalign"]["benchmark"], results["versions"] = "my-shapes", {"my-shapes": 1}
+    write_json(other / "results.json", results)
+    (other / samples_file("temporal-shapes")).rename(other / samples_file("my-shapes"))
+    with pytest.raises(InputError, match="benchmark is 'temporal-shapes' in A, 'my-shapes' in B"):
+        compare_runs(runs[0], other, console=quiet)
+    assert compare_runs(runs[0], other, force=True, console=quiet)["metrics"]["temporal"]["n"] == 480
 
 
 def test_shuffled_controls_of_different_seeds_are_refused(tmp_path: Path, make_outcome: Make, quiet: Console) -> None:
@@ -169,7 +189,11 @@ def test_the_comparison_is_written_and_printed(tmp_path: Path, runs: tuple[Path,
     comparison = compare_runs(*runs, out=tmp_path / "out" / "c", console=Console(file=text, width=160))
     assert json.loads((tmp_path / "out" / "c" / "comparison.json").read_text()) == comparison
     json.dumps(comparison, allow_nan=False)
-    assert "strict on conflict groups" in text.getvalue() and "fixed:" in text.getvalue()
+    rows = [json.loads(line) for line in (tmp_path / "out" / "c" / "flips.jsonl").read_text().splitlines()]
+    for kind, flips in comparison["flipped"].items():
+        assert [row for row in rows if row["flip"] == kind] == [{"flip": kind, **flip} for flip in flips]
+        assert f"{kind}: {len(flips)} questions" in text.getvalue() and flips
+    assert "strict on conflict groups" in text.getvalue() and "detectable" in text.getvalue()
 
 
 def test_what_is_no_finished_run_is_named(tmp_path: Path, runs: tuple[Path, Path], quiet: Console) -> None:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from vtalign.config import load_config
@@ -22,6 +24,9 @@ def test_defaults_and_overrides() -> None:
     [
         ("contrl=text", "contrl: unknown key"),
         ("control=blind", "control: Input should be 'none', 'text'"),
+        ("controls=[blind]", "controls.0: Input should be 'none', 'text'"),
+        ("controls=[text,text]", "name each control once, and not 'none' (got text, text)"),
+        ("controls=[none]", "name each control once, and not 'none' (got none)"),
         ("batch_size=0", "batch_size: Input should be greater than or equal to 1"),
         ("fail_under=60", "fail_under: Input should be less than or equal to 1"),
         ("frames.fsp=1", "frames: unknown frame setting 'fsp' (known: fps"),
@@ -44,3 +49,14 @@ def test_settings_leave_out_what_does_not_decide_the_result() -> None:
     assert faster.settings() == config.settings()
     assert config.model_copy(update={"seed": 1}).settings() != config.settings()
     assert config.model_copy(update={"positions": "library"}).settings() != config.settings()
+
+
+def test_a_run_under_a_control_is_another_run_in_a_folder_of_its_own() -> None:
+    plain = load_config(EvalConfig, None, (*REQUIRED, "controls=[text,shuffled]", "fail_under=0.5"))
+    under = plain.under("text")
+    assert (under.control, under.controls, under.out, under.fail_under) == ("text", (), Path("o/controls/text"), None)
+    assert under.settings() == plain.settings() | {"control": "text"}
+    # a run may be given controls later: its own replies are what they were
+    assert plain.settings() == load_config(EvalConfig, None, REQUIRED).settings()
+    with pytest.raises(ConfigError, match="control is 'text'; leave one of the two out"):
+        load_config(EvalConfig, None, (*REQUIRED, "controls=[shuffled]", "control=text"))

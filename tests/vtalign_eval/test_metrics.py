@@ -1,11 +1,15 @@
+import json
 import random
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from vtalign_eval.benchmarks import find_benchmark
 from vtalign_eval.metrics import Key, chance, columns_of, conflict_groups
 from vtalign_eval.outcomes import Outcome
+from vtalign_eval.statistics import cluster_bootstrap
 
 BENCHMARK = find_benchmark("temporal-shapes")
 Make = Callable[..., Outcome]
@@ -102,3 +106,42 @@ def test_order_of_questions_changes_no_mean(make_outcome: Make) -> None:
     outcomes = [make_outcome(f"f{i % 5}:{i}", right=i % 3 == 0, group=f"g{i // 2}" if i < 20 else None) for i in range(40)]
     shuffled = random.Random(0).sample(outcomes, len(outcomes))
     assert means(shuffled) == means(outcomes)
+
+
+def video_llava(data: Path, task: str, make: Make) -> list[Outcome]:
+    """The stored ratings of video-llava on TempCompass; siblings are videos cut from the same source clips (188 families)."""
+    rated = json.loads((data / "tempcompass" / "auto_eval_results" / "video-llava" / f"{task}.json").read_text())
+    sources = {video: re.sub(r"_(reverse|concat_\d|\d)$", "", video).split("_") for video in rated}
+    family = {source: source for names in sources.values() for source in names}
+    for names in sources.values():
+        joined = {family[source] for source in names}
+        family = {source: min(joined) if name in joined else name for source, name in family.items()}
+    answers: dict[tuple[str, ...], set[str]] = {}
+    rows = []
+    for video, aspects in rated.items():
+        for aspect, asked in aspects.items():
+            for number, row in enumerate(asked):
+                place = (family[sources[video][0]], aspect, row["question"])
+                answers.setdefault(place, set()).add(row["gt-answer"])
+                rows.append((f"{video}:{aspect}:{number}", place, row))
+    outcomes = []
+    for name, place, row in rows:
+        said = row["video-llm-prediction"].strip()[:1]
+        changes = {"family": place[0], "aspect": place[1], "answer": row["gt-answer"], "choice": said, "reply": said}
+        group = "|".join(place) if len(answers[place]) > 1 else None
+        options = tuple(row["question"].split("\n")[1:])
+        outcomes.append(make(name, right=row["rating"] == 1, group=group, options=options, **changes))
+    return outcomes
+
+
+def test_video_llava_on_tempcompass_knows_nothing_of_time(shared_data: Path, make_outcome: Make) -> None:
+    """45.6 % right, but 2.7 % of 298 conflict groups, and the same answer in 93.0 % of them; chance would be 8.5 %."""
+    outcomes = video_llava(shared_data, "multi-choice", make_outcome)
+    columns = columns_of(outcomes, BENCHMARK)
+    estimates = cluster_bootstrap(columns, seed=0)
+    strict, same = estimates["metrics", "temporal_strict"], estimates["metrics", "same_answer_rate"]
+    assert (strict.n, estimates["metrics", "accuracy"].clusters) == (298, 188)
+    assert [round(100 * e.value, 1) for e in (estimates["metrics", "accuracy"], strict, same)] == [45.6, 2.7, 93.0]
+    assert estimates["metrics", "accuracy"].standard_error == pytest.approx(0.0143, abs=0.0003)
+    assert estimates["aspects", "direction", "strict"].value == estimates["aspects", "speed", "strict"].value == 0.0
+    assert chance(outcomes, BENCHMARK)["temporal_strict"] == pytest.approx(0.085, abs=0.0005)

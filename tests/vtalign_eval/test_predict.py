@@ -59,7 +59,7 @@ def test_neither_order_nor_batch_size_changes_a_reply(
 
 def test_controls_show_something_else_and_text_shows_nothing(shapes: Path, ask: Callable[..., dict[str, Reply]]) -> None:
     questions = questions_of(shapes)
-    plain, blind, still = ask(questions), ask(questions, control="text"), ask(questions, control="one-frame")
+    plain, blind, still = ask(questions), ask(questions, control="text"), ask(questions, control="repeated-frame")
     assert plain != still
     # without a video, the same question gets the same reply whatever the video
     assert len({reply.text for reply in blind.values()}) == len({q.text for q in questions}) == 3

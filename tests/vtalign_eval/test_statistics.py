@@ -118,6 +118,26 @@ def test_minimum_detectable_is_found_with_80_percent_power() -> None:
     assert power == pytest.approx(0.8, abs=1e-4)
 
 
+def paired_differences(rng: np.random.Generator, gain: float, families: int = 80, size: int = 4) -> Column:
+    """B - A of two models on the same questions; how hard a family is and what B gains on it differ between families."""
+    hardness = rng.beta(3, 3, families)[:, None]
+    gains = gain + rng.uniform(-0.1, 0.1, families)[:, None]
+    a = rng.random((families, size)) < 0.2 + 0.5 * hardness
+    b = rng.random((families, size)) < 0.2 + 0.5 * hardness + gains
+    return column(list((b.astype(float) - a).ravel()), [f"f{k // size:03d}" for k in range(families * size)])
+
+
+def test_a_paired_difference_of_the_minimum_detectable_size_is_found_four_times_in_five() -> None:
+    """Simulated: what one comparison calls detectable, comparisons of that size do find."""
+    rng = np.random.default_rng(11)
+    pilots = {trial: paired_differences(rng, 0.1) for trial in range(50)}
+    detectable = np.mean([e.minimum_detectable for e in cluster_bootstrap(pilots, seed=0, resamples=1000).values()])
+    assert 0.08 < detectable < 0.16
+    trials = {trial: paired_differences(rng, float(detectable)) for trial in range(400)}
+    found = np.mean([e.p_value < 0.05 for e in cluster_bootstrap(trials, seed=0, resamples=1000).values()])
+    assert found == pytest.approx(0.8, abs=0.06)
+
+
 def test_one_family_has_a_value_but_no_error_bar() -> None:
     estimate = cluster_bootstrap({"x": column([1, 0], ["a", "a"])}, seed=0)["x"]
     assert (estimate.value, estimate.ci95, estimate.standard_error, estimate.p_value) == (0.5, None, None, None)

@@ -1,4 +1,4 @@
-"""`vtalign eval run`, `vtalign eval check` and `vtalign eval compare`."""
+"""`vtalign eval run`, `eval score`, `eval check`, `eval compare` and `eval contamination`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +16,7 @@ app = typer.Typer(help="Measure: run a benchmark, compare two runs.", rich_marku
 Arguments = Annotated[list[str] | None, typer.Argument(metavar="[CONFIG] [key=value ...]", help="Config file, then overrides.")]
 Model = Annotated[str | None, typer.Option(help="Model folder or Hub id.")]
 BenchmarkName = Annotated[str | None, typer.Option(help="Benchmark, e.g. temporal-shapes.")]
-Control = Annotated[str | None, typer.Option(help="Shown instead: text, one-frame, shuffled or reversed.")]
+Control = Annotated[str | None, typer.Option(help="Shown instead: text, one-frame, repeated-frame, shuffled or reversed.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the benchmark's questions and videos.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the results; run the same command again to resume.")]
 FailUnder = Annotated[float | None, typer.Option(help="Exit with 3 where the score is below this fraction.")]
@@ -32,13 +32,31 @@ def run(
     out: Out = None,
     fail_under: FailUnder = None,
 ) -> None:
-    """Run a benchmark on a model: accuracy per aspect with intervals."""
+    """Run a benchmark on a model: accuracy per aspect with intervals. `controls=[text,shuffled]` adds the gain over these."""
     flags = {"model": model, "benchmark": benchmark, "control": control, "data": data, "out": out, "fail_under": fail_under}
     config = _config(arguments, flags)
     forbid_network_except_for(config.model)
     from vtalign_eval.run import run_eval
 
     run_eval(config)
+
+
+@app.command()
+def score(
+    arguments: Arguments = None,
+    benchmark: BenchmarkName = None,
+    data: Data = None,
+    predictions: Annotated[Path | None, typer.Option(help="Folder of one model's stored predictions, <task>.json.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the scores.")] = None,
+    fail_under: FailUnder = None,
+) -> None:
+    """Grade stored predictions without a model: figures as published, and graded files."""
+    flags = {"benchmark": benchmark, "data": data, "predictions": predictions, "out": out, "fail_under": fail_under}
+    from vtalign.config import load_config
+    from vtalign_eval.score import ScoreConfig, run_score
+
+    path, overrides = split_arguments(arguments or [])
+    run_score(load_config(ScoreConfig, path, overrides, **flags))
 
 
 @app.command()
@@ -51,12 +69,13 @@ def check(
     out: Out = None,
     fail_under: FailUnder = None,
 ) -> None:
-    """Say what `eval run` with the same arguments would measure, without reading the model."""
+    """Say what `eval run` with the same arguments would measure and what is missing; model and out are not needed."""
     flags = {"model": model, "benchmark": benchmark, "control": control, "data": data, "out": out, "fail_under": fail_under}
-    config = _config(arguments, flags)
-    from vtalign_eval.check import check_eval
+    from vtalign.config import load_config
+    from vtalign_eval.check import CheckConfig, check_eval
 
-    print(check_eval(config))
+    path, overrides = split_arguments(arguments or [])
+    print(check_eval(load_config(CheckConfig, path, overrides, **flags)))
 
 
 @app.command()
@@ -64,12 +83,33 @@ def compare(
     before: Annotated[Path, typer.Argument(metavar="A", help="Folder of an evaluation run, the one before.")],
     after: Annotated[Path, typer.Argument(metavar="B", help="Folder of an evaluation run of the same questions, the one after.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the comparison; default: only printed.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Compare runs whose data, control or frame policy differ.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare runs whose benchmark, data, control or frame policy differ.")
+    ] = False,
 ) -> None:
     """Compare two runs question by question: paired bootstrap and McNemar per aspect, and the questions that flipped."""
     from vtalign_eval.compare import compare_runs
 
     compare_runs(before, after, out, force)
+
+
+@app.command()
+def contamination(
+    arguments: Arguments = None,
+    pairs: Annotated[Path | None, typer.Option(help="Folder of training pairs (*.parquet), or one file.")] = None,
+    data: Data = None,
+    benchmark: BenchmarkName = None,
+    videos: Annotated[Path | None, typer.Option(help="Root of the pairs' videos: frames are compared too.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for contamination.json and matches.jsonl.")] = None,
+    fail_on_match: Annotated[bool | None, typer.Option("--fail-on-match", help="Exit with 3 where anything matches.")] = None,
+) -> None:
+    """Look for a benchmark's videos and questions in training pairs: files, names, frames and word n-grams."""
+    from vtalign.config import load_config
+    from vtalign_eval.contamination import ContaminationConfig, check_contamination
+
+    path, overrides = split_arguments(arguments or [])
+    flags = {"pairs": pairs, "data": data, "benchmark": benchmark, "videos": videos, "out": out, "fail_on_match": fail_on_match}
+    check_contamination(load_config(ContaminationConfig, path, overrides, **flags))
 
 
 def _config(arguments: list[str] | None, flags: dict[str, Any]) -> "EvalConfig":

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
-from vtalign.ids import file_hash, stable_id
+from vtalign.ids import video_id_of
 from vtalign.video.container import OpenVideo, open_video, quarter_turns
 from vtalign.video.forward import Tally, check_complete, decode_forward
 from vtalign.video.seeking import LandedWrong, decode_at, is_long, packet_index
@@ -93,7 +93,7 @@ def _info(
     warnings = [*warnings, *said, *check_complete(video, tally, times[-1] + last if times else 0.0, interval)]
     width, height, turns = shape
     return VideoInfo(
-        video_id=stable_id("video", file_hash(video.path)),
+        video_id=video_id_of(video.path),
         width=height if turns % 2 else width,
         height=width if turns % 2 else height,
         rotation=turns * 90,

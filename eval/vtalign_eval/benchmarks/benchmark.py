@@ -1,9 +1,10 @@
 """`Benchmark`: what a benchmark declares. Prediction, controls, statistics and files are the same for all of them."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from vtalign.ids import file_hash
 from vtalign_eval.grade import Grade
 from vtalign_eval.items import Item
 
@@ -12,9 +13,12 @@ from vtalign_eval.items import Item
 class Benchmark:
     """A benchmark. Your own goes into the entry points `vtalign.benchmarks` (an object of this class).
 
-    `load` reads the items of a data folder (InputError where it cannot); `question_files` are what it reads there, whose hashes
-    pin the data version. `grade` judges a reply (None: the video could not be read). `suffix` is appended to each
-    question. `version` rises whenever the same replies would get other numbers.
+    `load` reads the items of a data folder (InputError where it cannot); `question_files` are what it may read there, and the
+    hashes of those that are there pin the data version. `missing` says what a data folder lacks, one line each, and `layout` how to
+    lay it out. `export` writes files of the benchmark's own beside the results, from the items and their replies in one order.
+    `grade` judges a reply (None: the video could not be read). `suffixes` (by task), or else `suffix`, is appended to each
+    question. Items of `judged_tasks` are asked and their replies kept, but no rule can grade them: they are in no
+    metric. `version` rises whenever the same replies would get other numbers.
     """
 
     name: str
@@ -24,5 +28,18 @@ class Benchmark:
     temporal_aspects: tuple[str, ...]
     static_aspects: tuple[str, ...] = ()
     suffix: str = ""
+    suffixes: Mapping[str, str] = field(default_factory=dict)
+    judged_tasks: tuple[str, ...] = ()
+    missing: Callable[[Path], Sequence[str]] = lambda data: ()
+    layout: str = ""
+    export: Callable[[Path, Sequence[Item], Sequence[str | None]], None] = lambda out, items, replies: None
     max_new_tokens: int = 32
     version: int = 1
+
+    def prompt(self, question: str, task: str) -> str:
+        """What the model is asked beside the video."""
+        return question + self.suffixes.get(task, self.suffix)
+
+    def file_hashes(self, data: Path) -> dict[str, str]:
+        """SHA-256 of each question file that is there."""
+        return {name: file_hash(data / name) for name in self.question_files if (data / name).is_file()}

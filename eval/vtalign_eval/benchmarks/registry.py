@@ -4,10 +4,11 @@ from importlib.metadata import entry_points
 
 from vtalign.errors import InputError
 from vtalign_eval.benchmarks.benchmark import Benchmark
+from vtalign_eval.benchmarks.tempcompass import TEMPCOMPASS
 from vtalign_eval.benchmarks.temporal_shapes import TEMPORAL_SHAPES
 
 ENTRY_POINT_GROUP = "vtalign.benchmarks"
-_BUILT_IN = {benchmark.name: benchmark for benchmark in (TEMPORAL_SHAPES,)}
+_BUILT_IN = {benchmark.name: benchmark for benchmark in (TEMPORAL_SHAPES, TEMPCOMPASS)}
 
 
 def find_benchmark(name: str) -> Benchmark:

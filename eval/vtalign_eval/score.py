@@ -1,0 +1,117 @@
+"""`run_score`: grade stored predictions of TempCompass. No model is read and torch is not imported."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from rich.console import Console
+from rich.markup import escape
+
+from vtalign.artifacts import claim_run_folder, write_json
+from vtalign.config import Config
+from vtalign.errors import InputError
+from vtalign.ids import file_hash
+from vtalign_eval.benchmarks import find_benchmark
+from vtalign_eval.fail_under import check_gate
+from vtalign_eval.outcomes import Outcome, outcome_of, samples_file, write_samples
+from vtalign_eval.reply import Reply
+from vtalign_eval.results import RESULTS, results_of
+from vtalign_eval.tempcompass.figures import task_figures
+from vtalign_eval.tempcompass.files import write_own_layout
+from vtalign_eval.tempcompass.grading import Graded, grade_replies
+from vtalign_eval.tempcompass.judge import Judge
+from vtalign_eval.tempcompass.predictions import prediction_file, read_predictions, tasks_in
+from vtalign_eval.tempcompass.questions import CAPTIONING, TASKS, TempCompassItem, load_questions
+from vtalign_eval.tempcompass.table import print_figures
+
+
+class ScoreConfig(Config):
+    """Stored predictions of one model. Paths are relative to the working directory."""
+
+    benchmark: Literal["tempcompass"] = Field("tempcompass", description="the benchmark that the predictions answer")
+    data: Path = Field(description="folder of the benchmark's questions")
+    predictions: Path = Field(description="folder of one model's <task>.json")
+    out: Path = Field(description="an empty folder, or one with the same scores")
+    seed: int = Field(0, ge=0, description="of the bootstrap")
+    fail_under: float | None = Field(None, ge=0, le=1, description="exit code 3 where `fail_on` is below this fraction")
+    fail_on: str = Field("temporal", min_length=1, description="what fail_under holds: a metric of results.json")
+
+
+def run_score(config: ScoreConfig, console: Console | None = None, judge: Judge | None = None) -> dict[str, Any]:
+    """Grade every task whose questions and predictions are there. Returns the results.
+
+    Leaves in `config.out`: `tempcompass.json`, the published figures by task; `results.json` and `samples_tempcompass.jsonl` as
+    `eval run` does, which `eval compare` reads; and predictions and graded results in TempCompass's own layout. Captions without
+    a judge have no figure. Raises InputError, and GateNotMet after everything is written.
+    """
+    console = console or Console()
+    benchmark = find_benchmark(config.benchmark)
+    if not config.data.is_dir():
+        raise InputError(f"{config.data}: no such data folder")
+    items = load_questions(config.data)
+    by_task = {task: found for task in TASKS if (found := [item for item in items if item.task == task])}
+    given = tasks_in(config.predictions)
+    tasks = [task for task in given if task in by_task]
+    if not tasks:
+        raise InputError(f"{config.data}: has no questions of {', '.join(given)}, which {config.predictions} answers")
+    read = {task: read_predictions(config.predictions / prediction_file(task), by_task[task]) for task in tasks}
+    hashes = {task: file_hash(config.predictions / prediction_file(task)) for task in tasks}
+    data = {"questions": len(items), "question_files": benchmark.file_hashes(config.data), "videos": None}
+    settings = config.model_dump(mode="json", exclude={"out", "fail_under", "fail_on"})
+    judged_by = None if judge is None else {"name": judge.name, "prompt_hash": judge.prompt_hash}
+    claim_run_folder(config.out, {**settings, "data_hashes": data, "prediction_hashes": hashes, "judge": judged_by}, "eval score")
+
+    graded = {task: grade_replies(by_task[task], read[task].replies, judge) for task in tasks}
+    figures = {task: task_figures(graded[task], judge, read[task]) for task in tasks}
+    write_own_layout(config.out, graded, figures, judged=judge is not None)
+    outcomes = [_outcome(g) for task in tasks if task != CAPTIONING for g in graded[task]]
+    not_scored = _not_scored(given, by_task)
+    record = {
+        "benchmark": benchmark.name,
+        "config": {"model": str(config.predictions), **settings},
+        "control": "none",
+        "max_new_tokens": None,
+        "data": data,
+        "prediction_files": hashes,
+        "frame_policy": None,
+        "model_fingerprint": None,
+        "tempcompass": figures,
+        "not_scored": not_scored,
+    }
+    results = results_of(outcomes, benchmark, config.seed, record)
+    write_samples(config.out / samples_file(benchmark.name), outcomes, benchmark)
+    write_json(config.out / RESULTS, results)
+    print_figures(console, f"TempCompass, per cent: {escape(str(config.predictions))}", figures)
+    _print_groups(console, results["vtalign"].get("tasks", {}))
+    for task, reason in not_scored.items():
+        console.print(f"{task}: not scored: {reason}", markup=False)
+    check_gate(config.fail_under, config.fail_on, config.out, results)
+    return results
+
+
+def _outcome(graded: Graded) -> Outcome:
+    return outcome_of(graded.item, Reply(graded.reply), graded.grade)
+
+
+def _not_scored(given: tuple[str, ...], by_task: dict[str, list[TempCompassItem]]) -> dict[str, str]:
+    """Task -> why it has no figures."""
+    found = {}
+    for task in TASKS:
+        if task not in by_task:
+            found[task] = "the data folder has no questions"
+        elif task not in given:
+            found[task] = f"no {prediction_file(task)} among the predictions"
+    return found
+
+
+def _print_groups(console: Console, tasks: dict[str, Any]) -> None:
+    """What time is worth: the same question asked of siblings whose answers differ."""
+    for task, metrics in tasks.items():
+        if "strict" in metrics:
+            strict, same = metrics["strict"], metrics["same_answer_rate"]
+            low, high = strict["ci95"] or (strict["value"], strict["value"])
+            console.print(
+                f"{task}: all siblings right in {100 * strict['value']:.1f} % of {strict['n']} conflict groups "
+                f"({100 * low:.1f} to {100 * high:.1f}), the same answer to all in {100 * same['value']:.1f} %",
+                highlight=False,
+            )
