@@ -16,12 +16,14 @@ import pyarrow as pa
 
 from vtalign.artifacts import claim_run_folder, write_json
 from vtalign.errors import VTAlignError
+from vtalign.preference.pair import VIEW_KIND
 from vtalign.preference.schema import SCHEMA_VERSION
 from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.readers import check_reader
 from vtalign_data import balance, captions, clips, filter, ingest, perturbations, responses, scan, score, views
 from vtalign_data.config import BuildConfig
+from vtalign_data.distractors import distractor_pool
 from vtalign_data.pairs import write_scored_pairs
 from vtalign_data.progress import BuildProgress, SilentProgress
 from vtalign_data.run_model import RunModel
@@ -124,13 +126,14 @@ class _Build:
             lambda batch: clips.make_clips(batch, infos, config.clips, self.root, self.workers, config.reader),
             size,
         )
+        pool = distractor_pool(clipped.rows(), config.perturbations, config.seed)
         perturbed = self._stage(
             "05-perturbations",
             ("video", "perturbed view"),
             perturbations.SCHEMA,
             list(clipped.rows()),
             _view_id,
-            lambda batch: perturbations.make_perturbations(batch, config.perturbations, config.seed),
+            lambda batch: perturbations.make_perturbations(batch, config.perturbations, config.seed, pool),
             size,
         )
         frames = FrameStore(
@@ -254,12 +257,17 @@ class _Build:
         def count_tokens(texts: list[str]) -> list[int]:
             return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
 
-        balanced = balance.balance(balance.measure(rows, count_tokens), self.config.balance.max_accuracy, self.config.seed)
+        lengths = balance.measure(rows, count_tokens)
+        of_views = [length for length in lengths if length.kind == VIEW_KIND]  # their two sides are one text
+        said = [length for length in lengths if length.kind != VIEW_KIND]
+        balanced = balance.balance(said, self.config.balance.max_accuracy, self.config.seed)
         accuracy = balanced.after.accuracy
         if accuracy is not None and accuracy > self.config.balance.max_accuracy:
             self._progress.say(f"09-balance: warning: lengths still tell chosen from rejected in {accuracy:.0%} of the pairs")
         write_json(self._lengths, balanced.to_dict())
-        return balance.balance_result(balanced)
+        result = balance.balance_result(balanced)
+        result.rows.extend(vars(length) for length in of_views)
+        return result
 
 
 def _view_id(row: Row) -> str:

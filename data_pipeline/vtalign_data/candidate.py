@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from vtalign.curriculum.difficulty import difficulty_from_strength
-from vtalign.preference.pair import AppliedPerturbation, PreferencePair
+from vtalign.preference.pair import VIEW_KIND, AppliedPerturbation, PreferencePair
 from vtalign.video.view import VideoView
 from vtalign_data.stage import Row
 
@@ -27,9 +27,11 @@ def candidate_pair(row: Row) -> PreferencePair:
         group_id=row["group_id"],
         video_id=row["video_id"],
         video=row["video"],
+        other_videos=tuple((other["video_id"], other["video"]) for other in row["other_videos"]),
         view_id=row["view_id"],
         view=_view(row["view"]),
         sampling=_object(row["sampling"]),
+        rejected_view=_view(row["perturbed_view"]) if row["kind"] == VIEW_KIND else None,
         perturbed_view=_view(row["perturbed_view"]),
         prompt=row["prompt"],
         chosen=row["chosen"],

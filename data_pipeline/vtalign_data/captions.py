@@ -15,6 +15,7 @@ from vtalign.video.view import VideoView
 from vtalign_data.clips import segments_of
 from vtalign_data.config import CaptionConfig
 from vtalign_data.stage import BatchResult, Rejected, Row
+from vtalign_data.view_pairs import compares_views
 
 SCHEMA = pa.schema(
     [
@@ -53,7 +54,10 @@ class Asking:
         return [self._about(row, view.clip(*bounds)) for bounds in segments_of(row)]
 
     def perturbed(self, row: Row, clean: Sequence[ClipRequest]) -> list[ClipRequest]:
-        """Requests for the clips of the perturbed view, in its order; a clip that shows what it showed keeps its request."""
+        """Requests for the clips of the perturbed view, in its order; a clip that shows what it showed keeps its request, and so
+        do all where only views are compared."""
+        if compares_views(row):
+            return list(clean)
         view = VideoView.from_json(row["perturbed_view"])
         return [
             self._about(row, view.clip(piece["start"], piece["stop"])) if piece["changed"] else clean[piece["source"]]
@@ -87,11 +91,11 @@ def write_captions(
     errors: dict[str, VideoError] = frames.prefetch([request.clip for request in requests])
     asked = []
     for request in requests:
-        error = errors.get(request.video_id)
+        error = next((errors[video_id] for video_id in request.clip.video_ids if video_id in errors), None)
         if error is None:
             asked.append(request)
         else:
-            result.rejected.append(Rejected(request.request_id, "failed", error.reason, f"{request.video}: {error.detail}"))
+            result.rejected.append(Rejected(request.request_id, "failed", error.reason, f"{error.path}: {error.detail}"))
     config = asking.config
     written = model.generations(
         [

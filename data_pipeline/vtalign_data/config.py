@@ -155,7 +155,9 @@ class FilterConfig(Config):
     """Thresholds of the pair filters (rules: vtalign_data/filter.py)."""
 
     max_length_ratio: float = Field(1.5, ge=1, description="longer side over shorter side, in characters (TEMPLE: 1.5)")
-    max_length_ratio_drop: float = Field(4.0, ge=1, description="the same for `drop`, whose rejected side is shorter by nature")
+    max_length_ratio_drop: float = Field(
+        4.0, ge=1, description="the same for `drop` and `segment_exclude`, whose rejected side is shorter by nature"
+    )
     max_length_ratio_question: float = Field(3.0, ge=1, description="the same for questions: answers of a few words differ more")
     placeholders: tuple[str, ...] = Field(
         ("<video>", "<image>", "<|video_pad|>", "<|image_pad|>", "<|vision_start|>", "<|vision_end|>", "<|video|>", "<|image|>"),
@@ -190,7 +192,8 @@ class BuildConfig(Config):
             *(PerturbationSpec(name="speed", strength=strength) for strength in (4, 2)),
         ),
         min_length=1,
-        description="the grid, on the clips of a view; of several that show the same there, the first one stays",
+        description="the grid, on the clips of a view; of several that show the same there, the first one stays; image-space ones "
+        "(crop, blur, ..) make pairs of kind `view`, for training of kind vdpo",
     )
     captions: CaptionConfig = CaptionConfig()
     composer: ComposerConfig = ComposerConfig()

@@ -9,10 +9,14 @@ The first rule that a pair breaks is its reason:
 - `containment`: one side is part of the other;
 - `length_ratio`: one side is far longer than the other;
 - `duplicate`: the same prompt and sides were made of this view before (by another perturbation).
+
+Pairs of kind `view` say the same on both sides by design: `empty` and `placeholder` are their rules, and they are duplicates where
+they show the same as well.
 """
 
 from collections.abc import Callable, Sequence
 
+from vtalign.preference.pair import VIEW_KIND
 from vtalign_data.config import FilterConfig
 from vtalign_data.responses import SCHEMA as SCHEMA
 from vtalign_data.stage import BatchResult, Rejected, Row
@@ -31,13 +35,17 @@ def filter_candidates(views: Sequence[Sequence[Row]], config: FilterConfig, plac
         "containment": _containment,
         "length_ratio": lambda row: _length_ratio(row, config),
     }
+    of_views = {name: rules[name] for name in ("empty", "placeholder")}
     result = BatchResult()
     for rows in views:
-        seen: dict[tuple[str, str, str], str] = {}
+        seen: dict[tuple[str, str, str, str], str] = {}
         for row in rows:
-            broken = next(((name, said) for name, rule in rules.items() if (said := rule(row)) is not None), None)
+            is_view = row["kind"] == VIEW_KIND
+            kept_rules = of_views if is_view else rules
+            broken = next(((name, said) for name, rule in kept_rules.items() if (said := rule(row)) is not None), None)
             if broken is None:
-                first = seen.setdefault((row["prompt"], row["chosen"], row["rejected"]), row["pair_id"])
+                content = row["prompt"], row["chosen"], row["rejected"], row["perturbed_view_id"] if is_view else ""
+                first = seen.setdefault(content, row["pair_id"])
                 broken = ("duplicate", f"of {first}") if first != row["pair_id"] else None
             if broken is None:
                 result.rows.append(row)
@@ -81,7 +89,7 @@ def _length_ratio(row: Row, config: FilterConfig) -> str | None:
     if row["kind"] != "response":
         allowed = config.max_length_ratio_question
     else:
-        allowed = config.max_length_ratio_drop if row["name"] == "drop" else config.max_length_ratio
+        allowed = config.max_length_ratio_drop if row["name"] in ("drop", "segment_exclude") else config.max_length_ratio
     return f"{longer} characters against {shorter}" if longer > allowed * shorter else None
 
 

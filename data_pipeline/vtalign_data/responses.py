@@ -9,17 +9,20 @@ from vtalign.ids import seed_from, stable_id
 from vtalign.models.prompt import Prompt
 from vtalign.models.requests import FrameSource, Request
 from vtalign.models.video_lm import VideoLM
-from vtalign.preference.pair import group_id_of
+from vtalign.preference.pair import VIEW_KIND, group_id_of
+from vtalign.preference.schema import OTHER_VIDEOS
 from vtalign_data.captions import Asking, ClipRequest
 from vtalign_data.config import BuildConfig, ComposerConfig
 from vtalign_data.questions import QuestionWriter, ToldClip
 from vtalign_data.stage import BatchResult, Rejected, Row
+from vtalign_data.view_pairs import compares_views
 
 _TEXTS = pa.list_(pa.string())
 _COPIED = ("video_id", "video", "view_id", "view", "sampling", "perturbation_id", "perturbed_view_id", "perturbed_view", "name")
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("pair_id", "group_id", *_COPIED)),
+        ("other_videos", OTHER_VIDEOS),
         ("strength", pa.int64()),
         ("seed", pa.int64()),
         ("parameters", pa.string()),
@@ -107,13 +110,16 @@ def make_candidates(
         view_id = row["view_id"]
         stray = sorted({token for clip in (*clean, *perturbed) for token in captions[clip.request_id]["stray"]})
         common = {
-            **{name: row[name] for name in (*_COPIED, "strength", "seed", "parameters")},
+            **{name: row[name] for name in (*_COPIED, "other_videos", "strength", "seed", "parameters")},
             "clip_texts": [clip.text for clip in clean],
             "stray": stray,
         }
         prompt = config.response_prompts[seed_from("prompt", view_id, config.seed) % len(config.response_prompts)]
         sides = (next(responses), next(responses))
         used = ([clip.request_id for clip in clean], [clip.request_id for clip in perturbed])
+        if compares_views(row):  # both sides are the clean response; questions would be alike too
+            result.rows.append(_candidate(common, VIEW_KIND, "self", prompt, sides, used))
+            continue
         result.rows.append(_candidate(common, "response", "self", prompt, sides, used))
         writer = writers.setdefault(view_id, QuestionWriter(config.questions, view_id, config.seed))
         for text, question in writer.ask(clean, perturbed):

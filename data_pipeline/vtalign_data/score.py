@@ -28,11 +28,11 @@ def score_candidates(views: Sequence[Sequence[Row]], model: VideoLM, frames: Fra
     errors: dict[str, VideoError] = frames.prefetch(views_to_score(pairs))
     readable = []
     for pair in pairs:
-        error = errors.get(pair.video_id)
+        error = next((errors[video_id] for video_id in pair.paths if video_id in errors), None)
         if error is None:
             readable.append(pair)
         else:
-            result.rejected.append(Rejected(pair.pair_id, "failed", error.reason, f"{pair.video}: {error.detail}"))
+            result.rejected.append(Rejected(pair.pair_id, "failed", error.reason, f"{error.path}: {error.detail}"))
     for pair in score_pairs(model, readable, frames, batch_size=batch_size):
         scores, token_logps = pair.scores, pair.token_logps
         assert scores is not None and token_logps is not None

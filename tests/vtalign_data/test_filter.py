@@ -49,7 +49,7 @@ def test_each_rule(change: dict, reason: str) -> None:
 def test_drop_and_questions_may_differ_more_in_length() -> None:
     longer = {**GOOD, "rejected": "Only b here."}
     assert reasons(longer) == [("pair-1", "length_ratio")]
-    assert reasons({**longer, "name": "drop"}) == []
+    assert reasons({**longer, "name": "drop"}) == reasons({**longer, "name": "segment_exclude"}) == []
     assert reasons({**longer, "kind": "order"}) == []
 
 
@@ -62,3 +62,12 @@ def test_duplicates_are_those_of_one_view() -> None:
 
 def test_one_clip_only_is_not_identical_captions() -> None:
     assert reasons({**GOOD, "clip_texts": ["a"]}) == []
+
+
+def test_pairs_of_views_say_the_same_and_show_something_else() -> None:
+    view = {**GOOD, "kind": "view", "rejected": GOOD["chosen"], "clip_texts": ["a", "a"], "perturbed_view_id": "view-1"}
+    again = {**view, "pair_id": "pair-2"}
+    assert reasons(view, again) == [("pair-2", "duplicate")]
+    assert reasons(view, {**again, "perturbed_view_id": "view-2"}) == []
+    assert reasons({**view, "chosen": " ", "rejected": " "}) == [("pair-1", "empty")]
+    assert reasons({**view, "prompt": "<video> What?"}) == [("pair-1", "placeholder")]

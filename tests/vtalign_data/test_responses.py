@@ -5,10 +5,13 @@ from types import MappingProxyType
 import pytest
 
 from vtalign.models.load import load_video_lm
+from vtalign.video.frames import FrameStore
 from vtalign.video.perturb import PerturbationSpec
 from vtalign.video.view import Slot, VideoView
-from vtalign_data.captions import Asking, clip_requests
+from vtalign_data.candidate import candidate_pair
+from vtalign_data.captions import Asking, ClipRequest, clip_requests, write_captions
 from vtalign_data.config import BuildConfig, CaptionConfig, ComposerConfig
+from vtalign_data.distractors import Distractor
 from vtalign_data.perturbations import make_perturbations
 from vtalign_data.responses import JoinComposer, ModelComposer, clip_text, make_candidates
 
@@ -110,6 +113,43 @@ def test_questions_are_right_and_carry_their_parents(rows, captions) -> None:
         assert set(row["chosen_requests"]) | set(row["rejected_requests"]) <= captions.keys()
         assert captions[row["chosen_requests"][-1]]["text"] != ""
     assert len({row["pair_id"] for row in result.rows}) == len(result.rows)
+
+
+def test_image_space_asks_nothing_more_and_rejects_the_view(captions) -> None:
+    blurred = make_perturbations([ROW], [PerturbationSpec(name="blur", strength=4)], 0).rows
+    assert clip_requests(blurred, ASKING) == sorted(ASKING.clean(blurred[0]), key=lambda request: request.request_id)
+    (row,) = make(blurred, captions).rows
+    assert (
+        row["kind"] == "view" and row["chosen"] == row["rejected"] == "First, A man runs. Then, A dog barks. Finally, It rains."
+    )
+    pair = candidate_pair(row)
+    assert pair.rejected_view == pair.perturbed_view != pair.view and pair.other_videos == ()
+
+
+def test_an_inserted_part_of_another_video_is_described_as_what_it_is(captions) -> None:
+    other = VideoView(tuple(Slot("video-9", frame, frame / 2) for frame in range(12)), 2.0)
+    pool = [Distractor("video-9", "nine.mp4", other.to_json())]
+    inserted = make_perturbations([ROW], [PerturbationSpec(name="insert_distractor", strength=2)], 0, pool).rows
+    clean = ASKING.clean(inserted[0])
+    asked = ASKING.perturbed(inserted[0], clean)
+    (foreign,) = [request for request in asked if request not in clean]
+    assert foreign.clip.video_ids == ("video-9",) and len(asked) == 3
+    captions[foreign.request_id] = {"text": "A boat sails.", "stray": [], "ended": "end"}
+    result = make(inserted, captions)
+    response, *questions = result.rows
+    assert "A boat sails" in response["rejected"] and "boat" not in response["chosen"]
+    assert [question["rejected"] for question in questions if question["kind"] == "match"] == ["A boat sails."]
+    assert candidate_pair(response).paths == {"video-0": "a.mp4", "video-9": "nine.mp4"}
+
+
+def test_another_video_that_cannot_be_read_costs_its_clips(tiny_checkpoint, tmp_path) -> None:
+    other = VideoView(tuple(Slot("video-9", frame, frame / 2) for frame in range(4)), 2.0)
+    request = ClipRequest("request-1", "video-0", "a.mp4", VIEW.view_id, other)
+    model = load_video_lm(tiny_checkpoint)
+    with FrameStore(tmp_path, {"video-0": "a.mp4", "video-9": "nine.mp4"}, model.policy) as frames:
+        result = write_captions([request], ASKING, model, frames, 4)
+    assert [(loss.id, loss.outcome, loss.reason) for loss in result.rejected] == [("request-1", "failed", "missing")]
+    assert "nine.mp4" in result.rejected[0].detail and not result.rows
 
 
 def test_lost_descriptions(rows, captions) -> None:

@@ -13,6 +13,9 @@ Source = Literal["self", "annotation", "text"]
 
 SOURCES: tuple[str, ...] = get_args(Source)
 
+VIEW_KIND = "view"
+"""`kind` of a pair that says the same on both sides and differs in what is shown: for losses that compare views alone."""
+
 Spans = tuple[tuple[int, int], ...]
 """(start, stop) character offsets, rising, without overlap."""
 
@@ -71,9 +74,10 @@ class PreferencePair:
     """One prompt and two sides (schema version 1, one row of `pairs/`).
 
     `view` is the clean view, `sampling` says how it was sampled (frame policy and reader), `rejected_view` is the view of the
-    rejected side where that differs (VDPO), `perturbed_view` what the perturbation made of `view`. `video` is a path relative to
-    the root of the corpus. `kind` names how the pair was made (`response`, or a kind of question), `*_requests` are the ids of
-    the model's answers that a side is put together from.
+    rejected side where that differs (VDPO), `perturbed_view` what the perturbation made of `view`. `video` is a path relative
+    to the root of the corpus; `other_videos` are (video_id, path) of the videos that a view shows besides it. `kind` names how
+    the pair was made (`response`, or a kind of question), `*_requests` are the ids of the model's answers that a side is put
+    together from.
     """
 
     pair_id: str
@@ -99,6 +103,12 @@ class PreferencePair:
     token_logps: TokenLogps | None = None
     difficulty: float | None = None
     fingerprint: str | None = None
+    other_videos: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """video_id -> path of every video that the pair's views may show."""
+        return {self.video_id: self.video, **dict(self.other_videos)}
 
     @property
     def clean_prompt(self) -> Prompt:

@@ -49,10 +49,12 @@ _SLOT = pa.struct(
         ("video_id", _TEXT),
         ("frame", pa.int64()),
         ("time", pa.float64()),
-        ("transform", pa.struct([("name", _TEXT), ("seed", pa.int64())])),
+        ("transform", pa.struct([("name", _TEXT), ("seed", pa.int64()), ("strength", pa.int64())])),  # strength: null = default
     ]
 )
 _VIEW = [("fps", pa.float64()), ("slots", pa.list_(_SLOT))]
+OTHER_VIDEOS = pa.list_(pa.struct([("video_id", _TEXT), ("video", _TEXT)]))
+"""Paths of the videos that a view shows besides the pair's own one."""
 _SPANS = pa.list_(pa.struct([("start", pa.int64()), ("stop", pa.int64())]))
 
 PAIR_SCHEMA = pa.schema(
@@ -61,6 +63,7 @@ PAIR_SCHEMA = pa.schema(
         ("group_id", _TEXT),
         ("video_id", _TEXT),
         ("video", _TEXT),
+        ("other_videos", OTHER_VIDEOS),
         ("view_id", _TEXT),
         ("view", pa.struct([*_VIEW, ("sampling", _TEXT)])),  # sampling: JSON
         ("rejected_view", pa.struct(_VIEW)),
@@ -175,6 +178,7 @@ def pair_row(pair: PreferencePair) -> dict[str, Any]:
     """The pair as one row of `PAIR_SCHEMA`."""
     row = {name: getattr(pair, name) for name in PAIR_SCHEMA.names}
     row["view"] = {**pair.view.to_dict(), "sampling": _json(pair.sampling)}
+    row["other_videos"] = [{"video_id": video_id, "video": video} for video_id, video in pair.other_videos]
     for name in ("rejected_view", "perturbed_view"):
         row[name] = row[name].to_dict() if row[name] is not None else None
     if pair.perturbation is not None:
@@ -241,6 +245,7 @@ def _pair(row: Mapping[str, Any], at: str) -> PreferencePair:
         group_id=row.get("group_id") or group_id_of(view_id, row["prompt"], row["chosen"]),
         video_id=row["video_id"],
         video=row["video"],
+        other_videos=tuple((other["video_id"], other["video"]) for other in row.get("other_videos") or ()),
         view_id=view_id,
         view=view,
         prompt=row["prompt"],
@@ -270,7 +275,7 @@ def _view(data: Mapping[str, Any] | None) -> VideoView | None:
     for slot in data["slots"]:
         transform = slot.get("transform")
         named = transform is not None and transform.get("name") is not None
-        slots.append(Slot(slot["video_id"], slot["frame"], slot["time"], FrameTransform(**transform) if named else None))
+        slots.append(Slot(slot["video_id"], slot["frame"], slot["time"], FrameTransform.from_dict(transform) if named else None))
     if not slots:
         raise ValueError("it has no slots")
     if data["fps"] is None or not data["fps"] > 0:

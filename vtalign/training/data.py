@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vtalign.errors import InputError
 from vtalign.ids import file_hash, seed_from, stable_id
 from vtalign.models.prompt import Prompt
 from vtalign.preference.columns import read_columns
-from vtalign.preference.pair import PreferencePair, Spans, video_prompt
-from vtalign.preference.schema import read_pairs
+from vtalign.preference.pair import VIEW_KIND, PreferencePair, Spans, video_prompt
+from vtalign.preference.schema import pair_files, read_pairs
 from vtalign.preference.spans import differing_spans
 from vtalign.training.config import PreferenceStage
 from vtalign.video.view import VideoView
@@ -90,6 +91,12 @@ def read_pair_examples(stage: PreferenceStage, seed: int) -> list[PairExample]:
     pairs = read_pairs(stage.data)
     if not pairs:
         raise InputError(f"{stage.data}: holds no pairs")
+    if stage.compares_responses:
+        pairs = [pair for pair in pairs if pair.kind != VIEW_KIND]
+        if not pairs:
+            raise InputError(
+                f"{stage.data}: all pairs differ in their views only, and this stage compares responses; use kind: vdpo"
+            )
     if stage.strengths is not None:
         pairs = [pair for pair in pairs if pair.perturbation is not None and pair.perturbation.strength in stage.strengths]
         if not pairs:
@@ -97,6 +104,18 @@ def read_pair_examples(stage: PreferenceStage, seed: int) -> list[PairExample]:
     own = read_columns(stage.data, stage.curriculum.columns) if stage.curriculum.columns else {}
     examples = [replace(_example(pair, stage), columns=own.get(pair.pair_id, {})) for pair in pairs]
     return [_random_label(example, seed) for example in examples] if stage.labels == "random" else examples
+
+
+def count_view_pairs(stage: PreferenceStage) -> int:
+    """How many pairs `read_pair_examples` leaves out because the stage compares responses, and they have one response only."""
+    if not stage.compares_responses:
+        return 0
+    kinds = (
+        pq.read_table(file, columns=["kind"]).column("kind")
+        for file in pair_files(stage.data)
+        if "kind" in pq.read_schema(file).names
+    )
+    return sum(column.to_pylist().count(VIEW_KIND) for column in kinds)
 
 
 def in_lists(examples: Sequence[PairExample]) -> list[PairExample]:
@@ -121,7 +140,7 @@ def _example(pair: PreferencePair, stage: PreferenceStage) -> PairExample:
             f"{at} has no second view (neither rejected_view nor perturbed_view), which kind: vdpo compares with the first"
         )
     shown = [*pair.view.slots, *(other.slots if stage.compares_views and other is not None else ())]
-    foreign = {slot.video_id for slot in shown} - {pair.video_id}
+    foreign = {slot.video_id for slot in shown} - pair.paths.keys()
     if foreign:
         raise InputError(f"{at} shows video {min(foreign)}, and has no path for it")
     example = PairExample(

@@ -46,13 +46,12 @@ class VideoFolder:
         self, examples: Sequence[PairExample], *, with_perturbed: bool = False
     ) -> tuple[FrameStore, list[PairExample], list[SkippedVideo]]:
         """Decode the views of `examples` (and those that their perturbations made); those of unreadable videos are left out."""
-        paths = {example.pair.video_id: example.pair.video for example in examples}
-        views = [view for example in examples for view in example.views]
-        if with_perturbed:
-            views += [example.pair.perturbed_view for example in examples if example.pair.perturbed_view is not None]
-        failed = self._decode(paths, views)
-        lost = Counter(example.pair.video_id for example in examples)
-        kept = [example for example in examples if example.pair.video_id not in failed]
+        paths = {video_id: video for example in examples for video_id, video in example.pair.paths.items()}
+        views = [_views(example, with_perturbed) for example in examples]
+        shown = [{video_id for view in of_example for video_id in view.video_ids} for of_example in views]
+        failed = self._decode(paths, (view for of_example in views for view in of_example))
+        lost = Counter(video_id for video_ids in shown for video_id in video_ids)
+        kept = [example for example, video_ids in zip(examples, shown, strict=True) if not failed.keys() & video_ids]
         skipped = [
             SkippedVideo(paths[video_id], error.reason, error.detail, lost[video_id]) for video_id, error in failed.items()
         ]
@@ -127,6 +126,11 @@ def require_folder(root: Path | None, name: str) -> Path:
     if not root.is_dir():
         raise InputError(f"stage '{name}': {root}: no such videos folder")
     return root
+
+
+def _views(example: PairExample, with_perturbed: bool) -> list[VideoView]:
+    perturbed = example.pair.perturbed_view
+    return [*example.views, *([perturbed] if with_perturbed and perturbed is not None else [])]
 
 
 def _example(row: Conversation, views: Mapping[str, VideoView]) -> SFTExample:

@@ -14,7 +14,7 @@ from vtalign.models.video_lm import VideoLM
 from vtalign.preference.pair import Scores
 from vtalign.training.config import PreferenceStage, SFTStage, Stage, StageSettings, TrainConfig
 from vtalign.training.conversations import Conversation, read_conversations
-from vtalign.training.data import PairExample, SFTExample, in_lists, read_pair_examples
+from vtalign.training.data import PairExample, SFTExample, count_view_pairs, in_lists, read_pair_examples
 from vtalign.training.footage import SkippedVideo, VideoFolder, require_folder
 from vtalign.training.loads import estimated_load, tokens_per_slot
 from vtalign.training.loss_settings import CustomTerm
@@ -26,10 +26,12 @@ from vtalign.training.schedule import Load, StepPlan, epochs_in_random_order, ex
 
 @dataclass(frozen=True)
 class StageData:
-    """What the file of a stage holds, read and checked before any model is loaded. `several`: rows of more than one exchange."""
+    """What the file of a stage holds, read and checked before any model is loaded. `several`: rows of more than one exchange;
+    `view_pairs`: pairs that are left out because they differ in their views only."""
 
     rows: Sequence[PairExample] | Sequence[Conversation]
     several: int = 0
+    view_pairs: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def read_stage_data(config: TrainConfig, stage: Stage) -> StageData:
         units = len(in_lists(pairs)) if stage.listwise else len(pairs)
         if isinstance(stage.curriculum.stages, int) and stage.curriculum.stages > units:
             raise InputError(f"stage '{stage.name}': curriculum.stages {stage.curriculum.stages} are more than its {units} pairs")
-        return StageData(pairs)
+        return StageData(pairs, view_pairs=count_view_pairs(stage))
     assert isinstance(stage, SFTStage)
     conversations, several = read_conversations(stage)
     if any(row.videos for row in conversations):

@@ -37,6 +37,8 @@ def print_recipe(config: TrainConfig, data: Sequence[StageData]) -> None:
     for stage, rows in zip(config.stages, data, strict=True):
         if rows.several:
             console.print(f"{stage.name}: {rows.several:,} rows of several exchanges were split, one exchange a row")
+        if rows.view_pairs:
+            console.print(f"{stage.name}: {rows.view_pairs:,} pairs that differ in their views only are left to kind: vdpo")
         if stage.gate is not None:
             console.print(f"{stage.name}: gate: {_gate(stage.gate)}", markup=False, highlight=False)
 

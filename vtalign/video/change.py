@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from vtalign.ids import seed_from
+from vtalign.video.segments import Segments
 from vtalign.video.view import FrameTransform, Slot, VideoView
 
 Shown = tuple[tuple[str, int | None, FrameTransform | None], ...]
@@ -49,6 +50,11 @@ def lay_out(runs: Iterable[tuple[int, int]]) -> tuple[Piece, ...]:
         pieces.append(Piece(start, start + length, source))
         start += length
     return tuple(pieces)
+
+
+def in_place(segments: Segments) -> tuple[Piece, ...]:
+    """The pieces of a view whose segments stay where they are."""
+    return tuple(Piece(start, stop, source) for source, (start, stop) in enumerate(segments))
 
 
 def events(shown: Shown) -> Shown:

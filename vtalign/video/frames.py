@@ -1,6 +1,6 @@
 """`FrameStore`: the pixels of views. Every video is decoded forward once for all views that are prefetched together."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
@@ -65,13 +65,14 @@ class FrameStore:
     def frames(self, view: VideoView) -> np.ndarray:
         """uint8 (T, H, W, 3): the view's slots in order, blank ones black, transforms applied.
 
-        Slots of a second video get the size of the first. Raises VideoError (again at every call: a file is not tried twice),
-        InputError for a video that the corpus does not list.
+        Slots of another video get the size of the one that most slots show (of several: the first). Raises VideoError (again at
+        every call: a file is not tried twice), InputError for a video that the corpus does not list.
         """
         if not view.slots:
             raise ValueError("a view without slots has no frames")
         held = {video_id: self._video(video_id, needed) for video_id, needed in _needed([view]).items()}
-        height, width = next(iter(held[view.slots[0].video_id].values())).shape[:2]
+        ((most_shown, _),) = Counter(slot.video_id for slot in view.slots).most_common(1)
+        height, width = next(iter(held[most_shown].values())).shape[:2]
         shown = np.zeros((len(view), height, width, 3), np.uint8)
         for row, slot in zip(shown, view.slots, strict=True):
             if slot.frame is not None:

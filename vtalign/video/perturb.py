@@ -1,14 +1,13 @@
 """The perturbation engine: a pure function from view, spec, segments and seed to a view that shows something else."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vtalign.errors import InputError, PerturbationError
-from vtalign.video.change import Change, Piece, clock, is_still
-from vtalign.video.perturbation_spec import ENTRY_POINT_GROUP, PerturbationSpec, compose, user_perturbation
-from vtalign.video.rearrange import drop, reverse, shuffle
-from vtalign.video.resample import speed
+from vtalign.video.change import Change, Piece, clock, in_place, is_still
+from vtalign.video.perturbation_spec import PerturbationSpec, compose
+from vtalign.video.registry import PerturbationFunction
 from vtalign.video.segments import Segments, check_segments, group_units
 from vtalign.video.view import VideoView
 
@@ -24,13 +23,6 @@ __all__ = [
     "perturb",
     "perturbations_for",
 ]
-
-PerturbationFunction = Callable[[VideoView, PerturbationSpec, Segments, int], Change]
-"""What an entry point of group `vtalign.perturbations` names: (view, spec, segments, seed) -> Change, without side effects.
-
-The new view must keep the clock (`change.on_clock` does that) and its pieces must cover it; whatever is drawn should be drawn
-from the view's id and the seed (`ids.seed_from`).
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +70,26 @@ class Perturbed:
         )
 
 
-def perturb(view: VideoView, spec: PerturbationSpec, *, segments: Segments | None = None, seed: int) -> Perturbed:
+def perturb(
+    view: VideoView,
+    spec: PerturbationSpec,
+    *,
+    segments: Segments | None = None,
+    seed: int,
+    distractors: Sequence[VideoView] = (),
+) -> Perturbed:
     """`view` changed as `spec` says, on `segments` (None: uniform ones, as many as the strength asks for).
 
-    Raises PerturbationError (`<label>: <too_short | no_change | broken>: <detail>`) where the view is too short for the strength
+    `distractors`: views of other videos, of which `insert_distractor` takes one.
+
+    Raises PerturbationError (`<label>: <reason>: <detail>`; too_short, no_change, broken,
+    no_distractor, transformed) where the view is too short for the strength
     or the result would show the same as before; InputError where `segments` do not cover the view.
     """
     bounds = _uniform(view, spec) if segments is None else check_segments(segments, len(view))
     if len(view) < 2:
         raise PerturbationError(f"{spec.label}: too_short: the view has {len(view)} frames")
-    change = _apply(view, spec, bounds, seed)
+    change = _apply(view, spec, bounds, seed, distractors)
     _verify(view, spec, bounds, change)
     old, new = view.shown, change.view.shown
     after = tuple(
@@ -97,7 +99,11 @@ def perturb(view: VideoView, spec: PerturbationSpec, *, segments: Segments | Non
 
 
 def perturbations_for(
-    view: VideoView, specs: Sequence[PerturbationSpec], segments: Segments | None, seed: int
+    view: VideoView,
+    specs: Sequence[PerturbationSpec],
+    segments: Segments | None,
+    seed: int,
+    distractors: Sequence[VideoView] = (),
 ) -> tuple[list[Perturbed], list[tuple[PerturbationSpec, str]]]:
     """All of `specs` that this view can bear, and the others with the reason.
 
@@ -107,7 +113,7 @@ def perturbations_for(
     refused: list[tuple[PerturbationSpec, str]] = []
     for spec in specs:
         try:
-            result = perturb(view, spec, segments=segments, seed=seed)
+            result = perturb(view, spec, segments=segments, seed=seed, distractors=distractors)
         except PerturbationError as error:
             refused.append((spec, str(error)))
             continue
@@ -124,34 +130,26 @@ def _uniform(view: VideoView, spec: PerturbationSpec) -> Segments:
     return group_units(len(view), count, spec.groups)
 
 
-def _apply(view: VideoView, spec: PerturbationSpec, segments: Segments, seed: int) -> Change:
-    built_in: dict[str, PerturbationFunction] = {
-        "shuffle": shuffle,
-        "reverse": reverse,
-        "drop": drop,
-        "speed": speed,
-        "compose": _apply_steps,
-    }
-    function = built_in.get(spec.name)
-    if function is None:
-        entry_point = user_perturbation(spec.name)
-        if entry_point is None:
-            raise InputError(
-                f"perturbation '{spec.name}': no entry point of that name in group {ENTRY_POINT_GROUP} is installed here"
-            )
-        function = entry_point.load()
-    return function(view, spec, segments, seed)
+def _apply(view: VideoView, spec: PerturbationSpec, segments: Segments, seed: int, distractors: Sequence[VideoView]) -> Change:
+    found = spec.registered
+    if found.function is None:
+        return _apply_steps(view, spec, segments, seed, distractors)
+    if found.needs_distractors:
+        return found.function(view, spec, segments, seed, distractors)
+    return found.function(view, spec, segments, seed)
 
 
-def _apply_steps(view: VideoView, spec: PerturbationSpec, segments: Segments, seed: int) -> Change:
+def _apply_steps(
+    view: VideoView, spec: PerturbationSpec, segments: Segments, seed: int, distractors: Sequence[VideoView]
+) -> Change:
     """Each step sees the segments where the step before left them. A later step may undo an earlier one; `perturb` finds out."""
-    change = Change(view, tuple(Piece(start, stop, source) for source, (start, stop) in enumerate(segments)), {})
+    change = Change(view, in_place(segments), {})
     done = []
     for step in spec.steps:
         sources = [piece.source for piece in change.pieces]
         bounds = tuple((piece.start, piece.stop) for piece in change.pieces)
         try:
-            result = _apply(change.view, step, bounds, seed)
+            result = _apply(change.view, step, bounds, seed, distractors)
             _verify(change.view, step, bounds, result)
         except PerturbationError as error:
             raise PerturbationError(

@@ -1,22 +1,13 @@
 """`PerturbationSpec`: what is asked of the perturbation engine, as config and as JSON."""
 
-from importlib.metadata import EntryPoint, entry_points
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from vtalign.config import Config
+from vtalign.errors import InputError
+from vtalign.video.registry import Perturbation, find_perturbation, perturbation_names
 from vtalign.video.segments import Grouping
-
-ENTRY_POINT_GROUP = "vtalign.perturbations"
-
-_OPTIONS: dict[str, set[str]] = {
-    "shuffle": {"groups"},
-    "reverse": {"groups", "frames"},
-    "drop": set(),
-    "speed": {"direction", "affected"},
-    "compose": {"steps"},
-}
 
 
 class PerturbationSpec(Config):
@@ -29,12 +20,23 @@ class PerturbationSpec(Config):
       whole view played backwards; that one is the same at every strength, which then only says where a curriculum puts it.
     - `drop`: n // r segments stay, the others go. Needs n >= r.
     - `speed`: the content runs r times as fast (or as slow).
+    - `mask`: r sixteenths of the frames turn black, drawn, one at least; r = 4 to 8 are RRPO's 25 to 50 %. At most 15.
+    - `local_shuffle`: frames are shuffled inside windows of r frames of one segment, or segments inside windows of r segments.
+    - `segment_exclude`: r // 2 neighbouring segments go (of sixteen uniform ones); with `start` and `stop`, the segments that show
+      these seconds, whatever r, which then only says where a curriculum puts it.
+    - `sparse_subsample`: every r-th frame of a segment stays, held until the next; the clock and the length stay.
+    - `insert_distractor`: r // 2 neighbouring segments (of sixteen uniform ones) become, or are followed by, part of another video.
+    - `crop`: a window of 1 / r of the area, enlarged. `blur`: Gaussian of r / 128 of the shorter side. `noise`: 8 r of 255 levels.
+      `pixel_mask`: 7.5 r % of the pixels, at most 13. `mirror`: left for right, at every strength. A frame transform of an
+      entry point vtalign.frame_transforms reads r as it likes. All frames of a view are changed alike.
     - `compose`: the `steps` one after the other; its strength is nominal.
 
     Strength 2 is the least that changes anything. TEMPLE's curriculum is r = 16, 8, 4, 2 with `groups: temple`.
     """
 
-    name: str = Field(description="shuffle, reverse, drop, speed, compose, or a name from the entry points vtalign.perturbations")
+    name: str = Field(
+        description="see the class; or a name from the entry points vtalign.perturbations or vtalign.frame_transforms"
+    )
     strength: int = Field(ge=1, description="how plainly the result differs; see the class")
     groups: Grouping = Field(
         default="even",
@@ -46,38 +48,57 @@ class PerturbationSpec(Config):
     )
     direction: Literal["fast", "slow"] = Field(default="fast", description="speed: skip content, or stretch it")
     affected: Literal["all", "one"] = Field(default="all", description="speed: every segment, or one drawn by seed")
+    units: Literal["frames", "segments"] = Field(default="frames", description="local_shuffle: what changes place")
+    start: float | None = Field(default=None, ge=0, description="segment_exclude: seconds on the clock of the view, with `stop`")
+    stop: float | None = Field(default=None, gt=0, description="segment_exclude: where the part that goes ends, seconds")
+    place: Literal["replace", "after"] = Field(
+        default="replace", description="insert_distractor: in the place of segments, or after them"
+    )
     steps: tuple["PerturbationSpec", ...] = Field(default=(), description="compose: the perturbations, first one first")
     options: dict[str, str | int | float | bool] = Field(default={}, description="options of a perturbation from an entry point")
 
     @model_validator(mode="after")
     def _options_belong_to_the_name(self) -> "PerturbationSpec":
-        known = _OPTIONS.get(self.name)
-        if known is None:
-            if user_perturbation(self.name) is None:
-                installed = sorted(point.name for point in entry_points(group=ENTRY_POINT_GROUP))
-                raise ValueError(f"unknown perturbation '{self.name}' (known: {', '.join([*_OPTIONS, *installed])})")
-            known = {"options"}
+        found = find_perturbation(self.name)
+        if found is None:
+            raise ValueError(f"unknown perturbation '{self.name}' (known: {', '.join(perturbation_names())})")
+        known = found.options
         for option in type(self).model_fields:
             changed = getattr(self, option) != type(self).model_fields[option].default
             if option not in {"name", "strength", *known} and changed:
                 raise ValueError(f"'{self.name}' has no option '{option}' (its options: {', '.join(sorted(known)) or 'none'})")
         if self.name == "compose" and len(self.steps) < 2:
             raise ValueError("'compose' needs two or more steps")
-        idle_at_one = self.name in ("shuffle", "drop", "speed") or (self.name == "reverse" and self.frames == "kept")
-        if self.strength < 2 and idle_at_one:
-            raise ValueError(f"'{self.name}' with strength {self.strength} changes nothing; the least is 2")
+        if (self.start is None) != (self.stop is None) or (
+            self.start is not None and self.stop is not None and self.start >= self.stop
+        ):
+            raise ValueError(f"'{self.name}' needs start before stop, both or neither (found: {self.start}, {self.stop})")
+        if self.strength < found.least(self):
+            raise ValueError(f"'{self.name}' with strength {self.strength} changes nothing; the least is {found.least(self)}")
+        if found.most is not None and self.strength > found.most:
+            raise ValueError(f"'{self.name}' with strength {self.strength} leaves nothing to see; the most is {found.most}")
         return self
 
     @property
     def uniform_count(self) -> int:
         """Into how many uniform segments a view without given bounds is split.
 
-        `speed` and the full reversal act on the view as a whole; the steps of a composition share the finest split any needs.
+        Some act on the view as a whole; the steps of a composition share the finest split any needs.
         """
-        if self.name == "compose":
-            return max(step.uniform_count for step in self.steps)
-        whole = self.name == "speed" or (self.name == "reverse" and self.frames == "reversed")
-        return 1 if whole else self.strength
+        return self.registered.uniform(self)
+
+    @property
+    def needs_distractors(self) -> bool:
+        """True where views of other videos are shown."""
+        return self.registered.needs_distractors or any(step.needs_distractors for step in self.steps)
+
+    @property
+    def registered(self) -> Perturbation:
+        """What the registry has under the name. Raises InputError where it is not installed any more."""
+        found = find_perturbation(self.name)
+        if found is None:
+            raise InputError(f"perturbation '{self.name}': no package with an entry point of that name is installed here")
+        return found
 
     @property
     def label(self) -> str:
@@ -91,8 +112,3 @@ class PerturbationSpec(Config):
 def compose(*steps: PerturbationSpec) -> PerturbationSpec:
     """The perturbation that applies `steps` in turn (first one first), as strong as its strongest step."""
     return PerturbationSpec(name="compose", strength=max((step.strength for step in steps), default=1), steps=steps)
-
-
-def user_perturbation(name: str) -> EntryPoint | None:
-    """The installed entry point of that name, not loaded yet."""
-    return next(iter(entry_points(group=ENTRY_POINT_GROUP, name=name)), None)

@@ -1,15 +1,18 @@
 """`speed`: the content of segments runs faster or slower while the slots keep the rate of the view."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vtalign.errors import PerturbationError
 from vtalign.video.change import Change, is_still, lay_out, on_clock, seeded_permutation
-from vtalign.video.perturbation_spec import PerturbationSpec
 from vtalign.video.segments import Segments
 from vtalign.video.view import Slot, VideoView
 
+if TYPE_CHECKING:
+    from vtalign.video.perturbation_spec import PerturbationSpec
 
-def speed(view: VideoView, spec: PerturbationSpec, segments: Segments, seed: int) -> Change:
+
+def speed(view: VideoView, spec: "PerturbationSpec", segments: Segments, seed: int) -> Change:
     """Segments at `strength` times their speed; a fast one gets shorter, a slow one longer, by that factor.
 
     Fast shows every strength-th slot. Slow shows the source frames that lie between two slots, and repeats one only where the

@@ -1,19 +1,35 @@
 """`VideoView`: which frames are shown, in which order, at which shown times. No pixels."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from vtalign.ids import stable_id
 
+_DEFAULT_STRENGTH = 4
+
 
 @dataclass(frozen=True, slots=True)
 class FrameTransform:
-    """A named, seeded change of one frame's pixels, applied after decoding (for image-space perturbations)."""
+    """A named, seeded change of one frame's pixels, applied after decoding (for image-space perturbations).
+
+    `strength`: how hard, as the transform of that name reads it. On disk the default one is left out (or null): transforms that
+    were written before there was a choice had it, and their ids stay what they were.
+    """
 
     name: str
     seed: int = 0
+    strength: int = _DEFAULT_STRENGTH
+
+    def to_dict(self) -> dict[str, Any]:
+        plain = {"name": self.name, "seed": self.seed}
+        return plain if self.strength == _DEFAULT_STRENGTH else {**plain, "strength": self.strength}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "FrameTransform":
+        return FrameTransform(**{key: value for key, value in data.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,11 @@ class VideoView:
     def __len__(self) -> int:
         return len(self.slots)
 
+    @property
+    def video_ids(self) -> tuple[str, ...]:
+        """The videos that the slots name, each once, in the order in which they come."""
+        return tuple(dict.fromkeys(slot.video_id for slot in self.slots))
+
     @cached_property
     def view_id(self) -> str:
         return stable_id("view", self.to_dict())
@@ -75,7 +96,7 @@ class VideoView:
                     "video_id": slot.video_id,
                     "frame": slot.frame,
                     "time": slot.time,
-                    "transform": {"name": slot.transform.name, "seed": slot.transform.seed} if slot.transform else None,
+                    "transform": slot.transform.to_dict() if slot.transform else None,
                 }
                 for slot in self.slots
             ],
@@ -84,7 +105,7 @@ class VideoView:
     @staticmethod
     def from_dict(data: dict[str, Any]) -> "VideoView":
         def slot(row: dict[str, Any]) -> Slot:
-            transform = FrameTransform(**row["transform"]) if row.get("transform") else None
+            transform = FrameTransform.from_dict(row["transform"]) if row.get("transform") else None
             return Slot(row["video_id"], row["frame"], row["time"], transform)
 
         return VideoView(tuple(slot(row) for row in data["slots"]), data["fps"])

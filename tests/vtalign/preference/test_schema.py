@@ -18,7 +18,8 @@ def full_pair(make_pair, make_view):
     return make_pair(
         view=view,
         rejected_view=make_view([3, 2]),
-        perturbed_view=make_view([1, None]),
+        perturbed_view=VideoView((Slot("video-0", 1, 0.0), Slot("video-9", 4, 0.5, FrameTransform("noise", 3, 8))), 2.0),
+        other_videos=(("video-9", "a/nine.mp4"),),
         chosen_spans=((0, 1), (7, 8)),
         rejected_spans=((0, 1),),
         chosen_requests=("request-1", "request-2"),
@@ -116,6 +117,24 @@ def test_scores_of_before_tokens_were_kept(tmp_path: Path, full_pair) -> None:
     (pair,) = read_pairs(tmp_path / "old.parquet")
     assert pair.token_logps is None and pair.scores is not None
     assert (pair.scores.first_token_kl, pair.scores.divergence, pair.scores.ches) == (None, 0.5, -1.0)
+
+
+def test_pairs_of_before_transforms_had_strengths(tmp_path: Path, full_pair) -> None:
+    """The same schema version: no strength in a slot, no paths of other videos."""
+    row = pair_row(full_pair)
+    del row["other_videos"], row["perturbed_view"]
+    table = pa.Table.from_pylist([row])
+    assert "strength" not in {
+        field.name for field in table.schema.field("view").type.field("slots").type.value_type.field("transform").type
+    }
+    pq.write_table(table, tmp_path / "old.parquet")
+    (pair,) = read_pairs(tmp_path / "old.parquet")
+    assert pair.other_videos == () and pair.paths == {"video-0": "a/b.mp4"}
+    assert pair.view == full_pair.view and pair.view.view_id == pair.view_id
+
+
+def test_paths_of_all_videos_that_are_shown(full_pair) -> None:
+    assert full_pair.paths == {"video-0": "a/b.mp4", "video-9": "a/nine.mp4"}
 
 
 def test_other_problems_are_one_line(tmp_path: Path, full_pair) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,12 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from vtalign.errors import InputError
-from vtalign.preference.pair import PreferencePair
+from vtalign.preference.pair import VIEW_KIND, PreferencePair
 from vtalign.preference.schema import write_pairs
-from vtalign.training.config import DPOStage
+from vtalign.training.config import DPOStage, VDPOStage
 from vtalign.training.curriculum import CurriculumSettings
-from vtalign.training.data import data_hash, read_pair_examples
+from vtalign.training.data import count_view_pairs, data_hash, read_pair_examples
 from vtalign.training.order import curriculum_order, require_difficulties
+from vtalign.video.view import FrameTransform, VideoView
 
 
 def dpo_stage(data: Path, **settings: Any) -> DPOStage:
@@ -63,6 +65,34 @@ def test_columns_that_the_curriculum_asks_for_come_with_their_pairs(
         kept = [example for example in examples if example.columns["mine"] is not None]
         found.append([kept[i].id for i in curriculum_order(kept, curriculum, 40, seed=3)[0]])
     assert found[0] == found[1]
+
+
+def test_pairs_of_views_are_left_to_stages_that_compare_views(example_pairs: list[PreferencePair], tmp_path: Path) -> None:
+    pair, *others = example_pairs
+    blurred = VideoView(tuple(replace(slot, transform=FrameTransform("blur", 1)) for slot in pair.view.slots), pair.view.fps)
+    of_views = replace(pair, kind=VIEW_KIND, rejected=pair.chosen, rejected_view=blurred)
+    write_pairs(tmp_path / "both", [of_views, *others[:2]])
+    stage = dpo_stage(tmp_path / "both")
+    assert [e.id for e in read_pair_examples(stage, 0)] == sorted(p.pair_id for p in others[:2])
+    assert count_view_pairs(stage) == 1
+    write_pairs(tmp_path / "alone", [of_views])
+    with pytest.raises(InputError, match=r"differ in their views only.* use kind: vdpo"):
+        read_pair_examples(dpo_stage(tmp_path / "alone"), 0)
+    vdpo = VDPOStage.model_validate({"kind": "vdpo", "name": "v", "data": tmp_path / "alone", "learning_rate": 1e-5})
+    (example,) = read_pair_examples(vdpo, 0)
+    assert example.second is not None and example.second.views == (blurred,) and count_view_pairs(vdpo) == 0
+
+
+def test_a_view_of_another_video_needs_its_path(example_pairs: list[PreferencePair], tmp_path: Path) -> None:
+    pair, other = example_pairs[0], example_pairs[-1]
+    both = VideoView((*pair.view.slots[:2], *other.view.slots[2:4]), pair.view.fps)
+    settings = {"kind": "vdpo", "name": "v", "learning_rate": 1e-5}
+    write_pairs(tmp_path / "without", [replace(pair, perturbed_view=both)])
+    with pytest.raises(InputError, match=f"shows video {other.video_id}, and has no path for it"):
+        read_pair_examples(VDPOStage.model_validate({**settings, "data": tmp_path / "without"}), 0)
+    write_pairs(tmp_path / "with", [replace(pair, perturbed_view=both, other_videos=((other.video_id, other.video),))])
+    (example,) = read_pair_examples(VDPOStage.model_validate({**settings, "data": tmp_path / "with"}), 0)
+    assert example.pair.paths == {pair.video_id: pair.video, other.video_id: other.video}
 
 
 def test_no_pairs_is_said(tmp_path: Path) -> None:

@@ -95,6 +95,9 @@ def test_a_view_of_two_videos_has_one_size(corpus: Corpus, tmp_path: Path) -> No
     view = VideoView((Slot("closed_gop.mp4", 40, 0.0), Slot("small.mp4", 3, 0.2)), 5.0)
     assert store.frames(view).shape == (2, HEIGHT, WIDTH, 3)
     assert store.frames(view.with_contents([1, 0])).shape == (2, 48, 64, 3)
+    # what most slots show decides, so that an inserted part does not change the size of the rest
+    longer = VideoView((view.slots[1], *view_of("closed_gop.mp4", [40, 41]).slots), 5.0)
+    assert store.frames(longer).shape == (3, HEIGHT, WIDTH, 3)
 
 
 def test_transforms_are_applied_after_decoding(corpus: Corpus) -> None:

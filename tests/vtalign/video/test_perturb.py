@@ -17,12 +17,13 @@ from vtalign.video.view import Slot, VideoView
 from .view_strategies import partitions, rising_views, specs, views
 
 SEEDS = st.integers(0, 3)
-REASONS = ("too_short", "no_change")
+REASONS = ("too_short", "no_change", "transformed")
+OTHER = VideoView(tuple(Slot("video-z", 3 * i, i / 2) for i in range(5)), 2.0)
 
 
 def outcome(view: VideoView, spec: PerturbationSpec, segments: Segments | None, seed: int) -> Perturbed | str:
     try:
-        return perturb(view, spec, segments=segments, seed=seed)
+        return perturb(view, spec, segments=segments, seed=seed, distractors=[OTHER])
     except PerturbationError as error:
         return str(error)
 
@@ -52,7 +53,7 @@ def test_every_result_keeps_the_laws(case: tuple[VideoView, PerturbationSpec, Se
     assert new.fps == view.fps and all(a < b for a, b in pairwise(times)), "the clock runs on"
     shared = min(len(new), len(view))
     assert times[:shared] == [slot.time for slot in view.slots[:shared]], "and is the clock of the clean view"
-    assert {slot.video_id for slot in new.slots} <= {slot.video_id for slot in view.slots}
+    assert set(new.video_ids) <= {*view.video_ids, *(OTHER.video_ids if spec.needs_distractors else ())}
     assert result.bounds[0][0] == 0 and result.bounds[-1][1] == len(new)
     assert all(a[1] == b[0] for a, b in pairwise(result.bounds)), "segments_after cover the new view"
     if segments is not None:
@@ -64,8 +65,9 @@ def test_every_result_keeps_the_laws(case: tuple[VideoView, PerturbationSpec, Se
 
 @given(cases())
 def test_a_still_cannot_be_perturbed(case: tuple[VideoView, PerturbationSpec, Segments | None, int]) -> None:
+    """But by showing another video, or by changing its pixels."""
     view, spec, segments, seed = case
-    if len(view):
+    if len(view) and not any(one.needs_distractors or one.registered.image_space for one in (spec, *spec.steps)):
         still = VideoView(tuple(Slot("video-a", 5, slot.time) for slot in view.slots), view.fps)
         assert isinstance(outcome(still, spec, segments, seed), str)
 
@@ -114,7 +116,7 @@ def test_perturbations_for_gives_different_ones_and_accounts_for_the_rest(
     case: tuple[VideoView, PerturbationSpec, Segments | None, int], asked: list[PerturbationSpec]
 ) -> None:
     view, _, segments, seed = case
-    kept, refused = perturbations_for(view, asked, segments, seed)
+    kept, refused = perturbations_for(view, asked, segments, seed, [OTHER])
     assert len({result.view.shown for result in kept} | {view.shown}) == len(kept) + 1
     assert len(kept) + len(refused) == len(asked)
     assert all(reason.startswith(f"{spec.label}: ") for spec, reason in refused)

@@ -178,3 +178,56 @@ def test_fewer_segments_than_the_strength_are_too_few(name: str) -> None:
         perturb(view, PerturbationSpec(name=name, strength=4), segments=((0, 4), (4, 8), (8, 12)), seed=0)
     with pytest.raises(PerturbationError, match=f"{name}-16: too_short: needs 16 frames or more, the view has 12"):
         perturb(view, PerturbationSpec(name=name, strength=16), seed=0)
+
+
+# local_shuffle
+
+
+def local(r: int, units: str = "frames") -> PerturbationSpec:
+    return PerturbationSpec(name="local_shuffle", strength=r, units=units)
+
+
+@given(rising_views(min_slots=5), st.integers(2, 4), st.integers(0, 5))
+def test_frames_stay_in_their_window(view: VideoView, r: int, seed: int) -> None:
+    result = perturb(view, local(r), seed=seed)
+    order = result.parameters["order"]
+    assert sorted(order) == list(range(len(view))) and all(o // r == k // r for k, o in enumerate(order))
+    for start in range(0, len(view) - 1, r):
+        window = order[start : start + r]
+        assert len(window) < 2 or window != sorted(window), "every window changes"
+    inverse = [order.index(index) for index in range(len(order))]
+    assert result.view.with_contents(inverse) == view
+
+
+def test_windows_end_with_their_segment() -> None:
+    view, bounds = row(list(range(10))), ((0, 3), (3, 10))
+    for seed in range(20):
+        order = perturb(view, local(4), segments=bounds, seed=seed).parameters["order"]
+        windows = [order[0:3], order[3:7], order[7:10]]
+        assert [sorted(window) for window in windows] == [[0, 1, 2], [3, 4, 5, 6], [7, 8, 9]]
+
+
+def test_segments_in_windows() -> None:
+    view, bounds = row(list(range(10))), ((0, 2), (2, 3), (3, 7), (7, 9), (9, 10))
+    result = perturb(view, local(2, "segments"), segments=bounds, seed=0)
+    assert frames(result.view) == [2, 0, 1, 7, 8, 3, 4, 5, 6, 9]  # windows of two have one other order
+    assert [after.source for after in result.segments_after] == [1, 0, 3, 2, 4]
+    assert not any(after.changed for after in result.segments_after)
+
+
+def test_a_window_of_stills_stays_and_the_others_change() -> None:
+    result = perturb(row([5, 5, 1, 2, 5, 5]), local(2), seed=0)
+    assert frames(result.view) == [5, 5, 2, 1, 5, 5]
+    with pytest.raises(PerturbationError, match="no_change: no window of 2 frames shows an order"):
+        perturb(row([5, 5, 1, 1]), local(2), seed=0)
+
+
+def test_other_orders_of_a_window_are_equally_likely() -> None:
+    count = Counter(tuple(frames(perturb(row(list(range(4))), local(3), seed=s).view)[:3]) for s in range(500))
+    assert len(count) == 5 and min(count.values()) > 60
+
+
+@pytest.mark.parametrize(("units", "says"), [("frames", "more than 8 frames, there are 8"), ("segments", "more than 8 segments")])
+def test_one_window_would_be_a_shuffle(units: str, says: str) -> None:
+    with pytest.raises(PerturbationError, match=f"local_shuffle-8.*too_short: needs {says}"):
+        perturb(row(list(range(8))), local(8, units), segments=((0, 8),), seed=0)

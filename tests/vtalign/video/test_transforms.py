@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from vtalign.errors import InputError
-from vtalign.video.transforms import TRANSFORMS, apply_transform
-from vtalign.video.view import FrameTransform
+from vtalign.video.registry import FRAME_TRANSFORMS
+from vtalign.video.transforms import apply_transform
+from vtalign.video.view import FrameTransform, Slot, VideoView
 
 from .numbered_clips import numbered_frame
 
 
-@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("name", FRAME_TRANSFORMS)
 def test_pure_and_seeded(name: str) -> None:
     frame = numbered_frame(37)
     kept = frame.copy()
@@ -34,3 +35,14 @@ def test_other_seeds_give_other_masks() -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(InputError, match="'swirl': unknown"):
         apply_transform(numbered_frame(1), FrameTransform("swirl"))
+
+
+def test_the_default_strength_is_not_written() -> None:
+    """So that ids of views that were made before there were strengths stay what they were."""
+    assert FrameTransform("noise", 3).to_dict() == {"name": "noise", "seed": 3}
+    strong = FrameTransform("noise", 3, 8)
+    assert strong.to_dict() == {"name": "noise", "seed": 3, "strength": 8}
+    assert FrameTransform.from_dict(strong.to_dict()) == strong
+    assert FrameTransform.from_dict({"name": "noise", "seed": 3, "strength": None}) == FrameTransform("noise", 3)
+    view = VideoView((Slot("video-a", 1, 0.0, FrameTransform("noise", 3)),), 2.0)
+    assert view.view_id == "view-01baffce92874014"

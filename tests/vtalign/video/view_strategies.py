@@ -64,6 +64,23 @@ def simple_specs() -> st.SearchStrategy[PerturbationSpec]:
             direction=st.sampled_from(["fast", "slow"]),
             affected=st.sampled_from(["all", "one"]),
         ),
+        st.builds(PerturbationSpec, name=st.sampled_from(["mask", "pixel_mask"]), strength=st.integers(2, 13)),
+        st.builds(
+            PerturbationSpec, name=st.just("local_shuffle"), strength=strength, units=st.sampled_from(["frames", "segments"])
+        ),
+        st.builds(PerturbationSpec, name=st.just("segment_exclude"), strength=strength),
+        st.builds(
+            PerturbationSpec,
+            name=st.just("segment_exclude"),
+            strength=strength,
+            start=st.sampled_from([0.0, 0.7, 3.0]),
+            stop=st.sampled_from([3.2, 5.0]),
+        ),
+        st.builds(PerturbationSpec, name=st.sampled_from(["sparse_subsample", "crop", "blur", "noise"]), strength=strength),
+        st.builds(PerturbationSpec, name=st.just("mirror"), strength=st.integers(1, 16)),
+        st.builds(
+            PerturbationSpec, name=st.just("insert_distractor"), strength=strength, place=st.sampled_from(["replace", "after"])
+        ),
     )
 
 

@@ -116,7 +116,7 @@ def _cards(seed: Seed) -> list[PairCard]:
         if pair.perturbation is not None and pair.perturbed_view is not None and len(pair.view) >= 12:
             name = pair.perturbation.label if pair.kind == "response" else pair.kind
             chosen.setdefault(name, pair)
-    videos = {pair.video_id: pair.video for pair in chosen.values()}
+    videos = {video_id: video for pair in chosen.values() for video_id, video in pair.paths.items()}
     with FrameStore(seed.corpus / "train" / "videos", videos, _PICTURES) as store:
         return [_card(pair, store) for pair in list(chosen.values())[:_SHOWN_PAIRS]]
 
