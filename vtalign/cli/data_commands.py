@@ -1,4 +1,4 @@
-"""`vtalign data synth` and `vtalign data build`."""
+"""`vtalign data synth`, `vtalign data build` and `vtalign data inspect`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -52,3 +52,21 @@ def build(
         summary = run_build(config, progress)
     write_build_report(config.out / "report.html", build_report(summary.to_dict(), config))
     Console().print(summary.table())
+
+
+@app.command()
+def inspect(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A finished build, or a folder of pairs.")],
+    out: Annotated[Path | None, typer.Option(help="The page; default: DIR/inspect.html.")] = None,
+    videos: Annotated[Path | None, typer.Option(help="Root of the videos; default: where the build had them.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Pairs on the page, at most.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Which pairs are shown where not all fit.")] = 0,
+) -> None:
+    """One HTML page to look through pairs: strips, responses, scores, filters, and what was rejected and why."""
+    from rich.console import Console
+
+    from vtalign.cli.inspection.page import write_inspection
+
+    page, shown = write_inspection(folder, out, videos, limit, seed)
+    line = f"{page}: {len(shown['pairs']):,} of {shown['total']:,} pairs, {page.stat().st_size / 1e6:.1f} MB"
+    Console().print(line, markup=False, highlight=False, soft_wrap=True)

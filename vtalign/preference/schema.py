@@ -1,7 +1,7 @@
 """Preference pairs on disk: schema version 1 as Parquet, read with errors that name file, column and value."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ __all__ = [
 SCHEMA_VERSION = 1
 _VERSION_KEY = b"vtalign.schema_version"
 _ROWS_PER_FILE = 4096
+_ROWS_READ = 1024
 
 _TEXT = pa.string()
 _SLOT = pa.struct(
@@ -142,21 +143,39 @@ def pair_files(path: str | Path) -> list[Path]:
 
 
 def _read_file(file: Path) -> list[PreferencePair]:
+    batches = read_batches(file, open_pair_file(file))
+    return [
+        pair_of_row(row, f"{file}: row {number}")
+        for number, row in enumerate(row for batch in batches for row in batch.to_pylist())
+    ]
+
+
+def read_batches(file: Path, opened: pq.ParquetFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """All rows, 1,024 at a time; fields of a struct as `perturbation.name`. Raises InputError where the file is torn."""
     try:
-        table = pq.read_table(file)
+        yield from opened.iter_batches(_ROWS_READ, columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{file}: not a readable Parquet file: {str(error).splitlines()[0]}") from None
-    version = (table.schema.metadata or {}).get(_VERSION_KEY, b"1").decode()
+
+
+def open_pair_file(file: Path) -> pq.ParquetFile:
+    """A Parquet file whose columns are those of a pair. Raises InputError that names the file and the column."""
+    try:
+        opened = pq.ParquetFile(file)
+        schema = opened.schema_arrow
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{file}: not a readable Parquet file: {str(error).splitlines()[0]}") from None
+    version = (schema.metadata or {}).get(_VERSION_KEY, b"1").decode()
     if version != str(SCHEMA_VERSION):
         raise InputError(f"{file}: pairs of schema version {version}; this vtalign reads version {SCHEMA_VERSION}")
     for column in _REQUIRED:
-        if column not in table.column_names:
+        if column not in schema.names:
             raise InputError(f"{file}: column {column} is missing")
     for field in PAIR_SCHEMA:
-        if field.name in table.column_names and not _fits(table.schema.field(field.name).type, field.type):
-            found = table.schema.field(field.name).type
+        if field.name in schema.names and not _fits(schema.field(field.name).type, field.type):
+            found = schema.field(field.name).type
             raise InputError(f"{file}: column {field.name}: has type {found}, expected {field.type}")
-    return [_pair(row, f"{file}: row {number}") for number, row in enumerate(table.to_pylist())]
+    return opened
 
 
 def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
@@ -192,7 +211,9 @@ def pair_row(pair: PreferencePair) -> dict[str, Any]:
     return row
 
 
-def _pair(row: Mapping[str, Any], at: str) -> PreferencePair:
+def pair_of_row(row: Mapping[str, Any], at: str) -> PreferencePair:
+    """The pair of one row of `PAIR_SCHEMA`. `at` names the row in errors: InputError that names column and value too."""
+
     def fail(column: str, problem: str) -> InputError:
         value = repr(row.get(column))
         return InputError(f"{at}: column {column}: {problem} (value: {value if len(value) <= 80 else value[:77] + '...'})")

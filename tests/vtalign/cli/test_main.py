@@ -26,7 +26,17 @@ def test_version() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["data", "synth"], ["data", "build"], ["train"], ["eval", "run"], ["eval", "check"], ["eval", "compare"], ["demo"]],
+    [
+        [],
+        ["data", "synth"],
+        ["data", "build"],
+        ["data", "inspect"],
+        ["train"],
+        ["eval", "run"],
+        ["eval", "check"],
+        ["eval", "compare"],
+        ["demo"],
+    ],
 )
 def test_every_command_has_help(command: list[str]) -> None:
     done = vtalign(*command, "--help")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup, escape
 
-from vtalign.report.diff import diff_words
+from vtalign.report.diff import diff_words, differing_words
 
 MARKS = ('<mark class="chosen">', '<mark class="rejected">', "</mark>")
 
@@ -40,3 +40,14 @@ def test_marks_change_no_character(left: str, right: str) -> None:
 @given(st.text(max_size=60))
 def test_equal_texts_have_no_marks(text: str) -> None:
     assert "<mark" not in diff_words(text, text)[0]
+
+
+def test_a_response_that_repeats_itself_is_not_compared_word_by_word() -> None:
+    """A thousand words that say one thing would take minutes; what is the same at both ends is still not marked."""
+    chosen, rejected = "It begins. " + "on and " * 2000 + "ends.", "It begins. " + "and so on " * 2000 + "ends."
+    (only_chosen,), (only_rejected,) = differing_words(chosen, rejected)
+    assert (only_chosen, only_rejected) == ((11, len(chosen) - 6), (11, len(rejected) - 6))
+
+
+def test_marks_are_characters_of_the_texts() -> None:
+    assert differing_words("a red  square", "a blue square,") == ([(2, 5)], [(2, 6), (13, 14)])
