@@ -1,7 +1,7 @@
 """`PreferencePair`, what it is made of, and the groups that share a row in training."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from vtalign.ids import stable_id
@@ -72,8 +72,9 @@ class PreferencePair:
 
     `view` is the clean view, `sampling` says how it was sampled (frame policy and reader), `rejected_view` is the view of the
     rejected side where that differs (VDPO), `perturbed_view` what the perturbation made of `view`. `video` is a path relative to
-    the root of the corpus. `kind` names how the pair was made (`response`, or a kind of question), `*_requests` are the ids of
-    the model's answers that a side is put together from.
+    the root of the corpus; `other_videos` has the paths of further videos that its views show, by video id. `kind` names how the
+    pair was made (`response`, or a kind of question), `*_requests` are the ids of the model's answers that a side is put together
+    from.
     """
 
     pair_id: str
@@ -99,6 +100,7 @@ class PreferencePair:
     token_logps: TokenLogps | None = None
     difficulty: float | None = None
     fingerprint: str | None = None
+    other_videos: dict[str, str] = field(default_factory=dict)
 
     @property
     def clean_prompt(self) -> Prompt:

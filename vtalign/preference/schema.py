@@ -93,6 +93,7 @@ PAIR_SCHEMA = pa.schema(
         ("token_logps", pa.struct([(name, pa.list_(pa.float32())) for name in ("chosen", "rejected", "chosen_perturbed")])),
         ("difficulty", pa.float64()),
         ("fingerprint", _TEXT),
+        ("other_videos", pa.list_(pa.struct([("video_id", _TEXT), ("video", _TEXT)]))),
     ],
     metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()},
 )
@@ -185,6 +186,7 @@ def pair_row(pair: PreferencePair) -> dict[str, Any]:
         row[name] = list(row[name])
     for name in ("scores", "token_logps"):
         row[name] = dict(vars(row[name])) if row[name] is not None else None
+    row["other_videos"] = [{"video_id": name, "video": path} for name, path in sorted(pair.other_videos.items())]
     return row
 
 
@@ -230,6 +232,9 @@ def _pair(row: Mapping[str, Any], at: str) -> PreferencePair:
         scores = Scores(**row["scores"]) if row.get("scores") and row["scores"].get("logp_chosen") is not None else None
     except TypeError as error:
         raise fail("scores", str(error)) from None
+    others = row.get("other_videos") or ()
+    if any(other["video_id"] is None or other["video"] is None for other in others):
+        raise fail("other_videos", "has a video without id or path")
     token_logps = _token_logps(row.get("token_logps"))
     if scores is not None and token_logps is not None:
         counts = len(token_logps.chosen), len(token_logps.rejected)
@@ -260,6 +265,7 @@ def _pair(row: Mapping[str, Any], at: str) -> PreferencePair:
         token_logps=token_logps,
         difficulty=row.get("difficulty"),
         fingerprint=row.get("fingerprint"),
+        other_videos={other["video_id"]: other["video"] for other in others},
     )
 
 

@@ -71,6 +71,11 @@ class PairExample:
     def views(self) -> tuple[VideoView, ...]:
         return self.prompt.views + (self.second.views if self.second is not None else ())
 
+    @property
+    def videos(self) -> dict[str, str]:
+        """The paths of the videos that it shows, by video id."""
+        return {**self.pair.other_videos, self.pair.video_id: self.pair.video}
+
 
 @dataclass(frozen=True)
 class SFTExample:
@@ -121,7 +126,7 @@ def _example(pair: PreferencePair, stage: PreferenceStage) -> PairExample:
             f"{at} has no second view (neither rejected_view nor perturbed_view), which kind: vdpo compares with the first"
         )
     shown = [*pair.view.slots, *(other.slots if stage.compares_views and other is not None else ())]
-    foreign = {slot.video_id for slot in shown} - {pair.video_id}
+    foreign = {slot.video_id for slot in shown} - {pair.video_id, *pair.other_videos}
     if foreign:
         raise InputError(f"{at} shows video {min(foreign)}, and has no path for it")
     example = PairExample(

@@ -46,13 +46,13 @@ class VideoFolder:
         self, examples: Sequence[PairExample], *, with_perturbed: bool = False
     ) -> tuple[FrameStore, list[PairExample], list[SkippedVideo]]:
         """Decode the views of `examples` (and those that their perturbations made); those of unreadable videos are left out."""
-        paths = {example.pair.video_id: example.pair.video for example in examples}
+        paths = {video_id: video for example in examples for video_id, video in example.videos.items()}
         views = [view for example in examples for view in example.views]
         if with_perturbed:
             views += [example.pair.perturbed_view for example in examples if example.pair.perturbed_view is not None]
         failed = self._decode(paths, views)
-        lost = Counter(example.pair.video_id for example in examples)
-        kept = [example for example in examples if example.pair.video_id not in failed]
+        lost = Counter(video_id for example in examples for video_id in example.videos)
+        kept = [example for example in examples if not failed.keys() & example.videos.keys()]
         skipped = [
             SkippedVideo(paths[video_id], error.reason, error.detail, lost[video_id]) for video_id, error in failed.items()
         ]

@@ -26,6 +26,7 @@ def full_pair(make_pair, make_view):
         scores=Scores(-3.5, -4.25, 2, 3, -3.75, divergence=0.5, first_token_kl=0.25, ches=-1.0),
         token_logps=TokenLogps((-3.0, -0.5), (-1.0, -1.25, -2.0)),
         fingerprint="model-0",
+        other_videos={"video-1": "c.mp4"},
     )
 
 
