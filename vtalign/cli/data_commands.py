@@ -1,4 +1,4 @@
-"""`vtalign data synth`, `vtalign data build` and `vtalign data inspect`."""
+"""`vtalign data synth`, `data build`, `data inspect`, `data export` and `data import`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +21,61 @@ def synth(
     from vtalign_data.synth import write_corpus
 
     write_corpus(out, videos, seed)
+
+
+@app.command()
+def export(
+    pairs: Annotated[Path, typer.Argument(metavar="PAIRS", help="Folder of pairs (*.parquet), or one file.")],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[key=value ...]", help="Overrides.")] = None,
+    to: Annotated[str | None, typer.Option(help="trl, ms-swift, llamafactory or rrpo.")] = None,
+    videos: Annotated[Path | None, typer.Option(help="Root of the pairs' videos.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for rows and rendered videos; run again to resume.")] = None,
+    media_root: Annotated[Path | None, typer.Option(help="Write paths relative to this folder; default: absolute.")] = None,
+    vdpo: Annotated[bool | None, typer.Option("--vdpo", help="Rows that compare clean and perturbed videos (ms-swift).")] = None,
+    skip_vdpo: Annotated[
+        bool | None, typer.Option("--skip-vdpo", help="Leave out pairs of two videos where the format has one.")
+    ] = None,
+    render_clean: Annotated[bool | None, typer.Option("--render-clean", help="Render the clean views too.")] = None,
+) -> None:
+    """Write pairs as another trainer reads them, perturbed videos rendered to files where a row has a second video."""
+    from vtalign.config import load_config
+    from vtalign_data.exchange.export_pairs import ExportConfig, run_export
+    from vtalign_data.progress import ConsoleProgress
+
+    flags = {"to": to, "videos": videos, "out": out, "media_root": media_root}
+    switches = {"vdpo": vdpo, "skip_vdpo": skip_vdpo, "render_clean": render_clean}
+    config = load_config(ExportConfig, None, arguments or [], pairs=pairs, **flags, **switches)
+    forbid_network_except_for()
+    with ConsoleProgress() as progress:
+        summary = run_export(config, progress)
+    print(summary.line())
+
+
+@app.command("import")
+def import_rows(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows: .jsonl, .json or .parquet.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[key=value ...]", help="Overrides, such as frames.fps=1.")
+    ] = None,
+    form: Annotated[str | None, typer.Option("--from", help="trl, ms-swift, llamafactory or rrpo.")] = None,
+    videos: Annotated[Path | None, typer.Option(help="Root of the rows' videos, which paths may not leave.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; the pairs are in its folder pairs.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model folder or Hub id whose frame policy the views get.")] = None,
+    strict: Annotated[bool | None, typer.Option("--strict", help="Stop at the first row that cannot be read.")] = None,
+) -> None:
+    """Read another trainer's rows, or RRPO's released ones, as pairs."""
+    from vtalign.config import load_config
+    from vtalign_data.exchange.import_config import ImportConfig
+
+    flags = {"format": form, "videos": videos, "out": out, "model": model, "strict": strict}
+    config = load_config(ImportConfig, None, arguments or [], file=file, **flags)
+    forbid_network_except_for(*([config.model] if config.model is not None else []))
+    from vtalign_data.exchange.import_pairs import run_import
+    from vtalign_data.progress import ConsoleProgress
+
+    with ConsoleProgress() as progress:
+        summary = run_import(config, progress)
+    print(summary.line())
 
 
 @app.command()

@@ -65,6 +65,23 @@ def load_video_lm(
     return VideoLM(model.eval(), processor, policy, positions=positions, name=name)
 
 
+def frame_policy_of(path: str | Path, *, trust_remote_code: bool = False) -> FramePolicy:
+    """The `policy` that `load_video_lm` would take, without weights. Raises InputError as it does."""
+    name = str(path)
+    _require_model(name)
+    saved = _saved_policy(name)
+    if saved is not None:
+        return saved
+    if (Path(name) / _ADAPTER).is_file():
+        return frame_policy_of(adapter_base(name), trust_remote_code=trust_remote_code)
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+        processor = AutoProcessor.from_pretrained(name, trust_remote_code=trust_remote_code)
+    except (ImportError, OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise InputError(f"{name}: cannot read this model's processor: {_first_line(error)}") from None
+    return _default_policy(config, processor, name)
+
+
 def skeleton(path: str | Path, *, trust_remote_code: bool = False) -> Any:
     """The model that `load_video_lm` would load, without weights (on the meta device). Raises InputError as it does."""
     name = adapter_base(path) if (Path(path) / _ADAPTER).is_file() else str(path)

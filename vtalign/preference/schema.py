@@ -255,6 +255,9 @@ def pair_of_row(row: Mapping[str, Any], at: str) -> PreferencePair:
         scores = Scores(**row["scores"]) if row.get("scores") and row["scores"].get("logp_chosen") is not None else None
     except TypeError as error:
         raise fail("scores", str(error)) from None
+    others = row.get("other_videos") or ()
+    if any(other["video_id"] is None or other["video"] is None for other in others):
+        raise fail("other_videos", "has a video without id or path")
     token_logps = _token_logps(row.get("token_logps"))
     if scores is not None and token_logps is not None:
         counts = len(token_logps.chosen), len(token_logps.rejected)
@@ -266,7 +269,7 @@ def pair_of_row(row: Mapping[str, Any], at: str) -> PreferencePair:
         group_id=row.get("group_id") or group_id_of(view_id, row["prompt"], row["chosen"]),
         video_id=row["video_id"],
         video=row["video"],
-        other_videos=tuple((other["video_id"], other["video"]) for other in row.get("other_videos") or ()),
+        other_videos=tuple((other["video_id"], other["video"]) for other in others),
         view_id=view_id,
         view=view,
         prompt=row["prompt"],

@@ -27,15 +27,8 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        [],
-        ["data", "synth"],
-        ["data", "build"],
-        ["data", "inspect"],
-        ["train"],
-        ["eval", "run"],
-        ["eval", "check"],
-        ["eval", "compare"],
-        ["demo"],
+        *([], ["data", "synth"], ["data", "build"], ["data", "inspect"], ["data", "export"], ["data", "import"], ["train"]),
+        *(["eval", "run"], ["eval", "check"], ["eval", "compare"], ["demo"]),
     ],
 )
 def test_every_command_has_help(command: list[str]) -> None:
@@ -72,6 +65,11 @@ except SystemExit:
         (["data", "build", "videos=x", "model=y", "out=z", "sed=1"], ["sed", "unknown key"]),
         (["data", "build", "--videos", "x"], ["model", "is required"]),
         (["data", "synth", "corpus", "--videos", "many"], ["--videos", "integer"]),
+        (["data", "export", "pairs", "--videos", ".", "--out", "o", "--to", "csv"], ["to", "ms-swift", "csv"]),
+        (["data", "export", "pairs", "--videos", ".", "--out", "o", "--to", "trl"], ["pairs: no such file or folder"]),
+        (["data", "export", "pairs", "--videos", ".", "--out", "o", "--to", "trl", "--vdpo"], ["vdpo", "ms-swift"]),
+        (["data", "import", "rows.json", "--videos", ".", "--out", "o", "--from", "rrpo"], ["rows.json: no such file"]),
+        (["data", "import", "rows.json", "--videos", "v", "--out", "o", "--from", "rrpo"], ["v: no such folder"]),
         (["eval", "run", "--model", "m", "--data", "d", "--out", "o", "--control", "blindfold"], ["control", "blindfold"]),
         (["eval", "run", "--model", "m", "--data", "d", "--out", "o", "--fail-under", "60"], ["fail_under", "60"]),
         (["eval", "compare", "here", "there"], ["here"]),
