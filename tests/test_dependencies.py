@@ -14,6 +14,12 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REQUIREMENTS = {requirement.name: requirement for requirement in map(Requirement, PROJECT["dependencies"])}
+EXTRAS = {
+    Requirement(text).name
+    for extra, texts in PROJECT["optional-dependencies"].items()
+    if extra != "dev"  # what the tests need, the library must not import
+    for text in texts
+}
 OURS = {"vtalign", "vtalign_eval", "vtalign_data"}
 # Needed though no line of ours imports them: transformers' video processors, Trainer's log writer.
 INDIRECT = {"torchvision", "tensorboard"}
@@ -79,15 +85,23 @@ def test_decord_only_where_it_has_wheels(machine: str, system: str, wanted: bool
 
 def test_what_is_imported_is_declared() -> None:
     homes = packages_distributions()
-    declared = {normal(name) for name in REQUIREMENTS}
+    declared = {normal(name) for name in (*REQUIREMENTS, *EXTRAS)}
     for name in imported():
-        assert {normal(home) for home in homes.get(name, [name])} & declared, f"{name} is imported but not in dependencies"
+        assert {normal(home) for home in homes.get(name, [name])} & declared, (
+            f"{name} is imported but neither in dependencies nor in an extra"
+        )
 
 
 def test_what_is_declared_is_imported() -> None:
     homes = packages_distributions()
     used = {normal(home) for name in imported() for home in homes.get(name, [name])} | INDIRECT
     assert {normal(name) for name in REQUIREMENTS} <= used
+
+
+def test_extras_are_tested() -> None:
+    """A test that skips for want of an extra would be a failure: whoever develops has them all."""
+    dev = {normal(Requirement(text).name) for text in PROJECT["optional-dependencies"]["dev"]}
+    assert {normal(name) for name in EXTRAS} <= dev
 
 
 def test_constraints_name_a_version_for_every_dependency() -> None:

@@ -1,13 +1,10 @@
 """`vtalign data build`: a folder of videos becomes preference pairs, stage by stage, resumable at any moment."""
 
 import json
-import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from functools import cached_property
-from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,18 +14,19 @@ import pyarrow as pa
 from vtalign.artifacts import claim_run_folder, write_json
 from vtalign.errors import VTAlignError
 from vtalign.preference.pair import VIEW_KIND
-from vtalign.preference.schema import SCHEMA_VERSION
 from vtalign.video.frames import FrameStore
-from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.readers import check_reader
 from vtalign_data import balance, captions, clips, filter, ingest, perturbations, responses, scan, score, views
 from vtalign_data.config import BuildConfig
 from vtalign_data.distractors import distractor_pool
 from vtalign_data.pairs import write_scored_pairs
 from vtalign_data.progress import BuildProgress, SilentProgress
-from vtalign_data.run_model import RunModel
+from vtalign_data.runners.choose import open_runner
+from vtalign_data.runners.task import VIDEO_LM, WORKERS, Process, Runner, made, task
+from vtalign_data.runners.tools import WorkTools
 from vtalign_data.stage import BatchResult, Row, Stage, StageCounts
 from vtalign_data.summary import BuildSummary, count_pairs, require_some
+from vtalign_data.versions import run_versions
 
 T = TypeVar("T")
 
@@ -44,7 +42,8 @@ def run_build(config: BuildConfig, progress: BuildProgress | None = None) -> Bui
     root, listed = scan.list_videos(config.videos, config.root)
     check_reader(config.reader)
     with ExitStack() as stack:
-        build = _Build(config, root, listed, progress or SilentProgress(), stack)
+        runner, tools = open_runner(config, stack)
+        build = _Build(config, root, listed, progress or SilentProgress(), runner, tools)
         _claim(build)
         return build.run(started)
 
@@ -70,10 +69,12 @@ def _claim(build: "_Build") -> None:
 class _Build:
     """One run: its stages in order, and what they share."""
 
-    def __init__(self, config: BuildConfig, root: Path, listed: Sequence[str], progress: BuildProgress, stack: ExitStack) -> None:
+    def __init__(
+        self, config: BuildConfig, root: Path, listed: Sequence[str], progress: BuildProgress, runner: Runner, tools: WorkTools
+    ) -> None:
         self.config, self.root, self.listed = config, root, listed
-        self.model = RunModel(config)
-        self._progress, self._stack = progress, stack
+        self.model = tools.model
+        self._progress, self._runner = progress, runner
         self._counts: list[StageCounts] = []
 
     def settings(self) -> dict[str, Any]:
@@ -81,13 +82,7 @@ class _Build:
         config = self.config
         model = str(Path(config.model).resolve()) if Path(config.model).is_dir() else config.model
         named = {"videos": str(config.videos.resolve()), "root": str(self.root.resolve()), "model": model}
-        versions = {package: version(package) for package in ("vtalign", "torch", "transformers", "av", "scenedetect")}
-        versions = {"python": platform.python_version(), "pair_schema": str(SCHEMA_VERSION), **versions}
-        return {"config": {**config.result_settings(), **named}, "versions": versions}
-
-    @cached_property
-    def workers(self) -> DecodeWorkers:
-        return self._stack.enter_context(DecodeWorkers(self.config.workers, self.config.limits))
+        return {"config": {**config.result_settings(), **named}, "versions": run_versions()}
 
     def run(self, started: float) -> BuildSummary:
         config, facts = self.config, self.model.facts
@@ -95,7 +90,7 @@ class _Build:
         placeholders = tuple(dict.fromkeys([*config.filters.placeholders, *facts.special_tokens]))
 
         scanned = self._stage(
-            "01-scan", ("file", "file"), scan.SCHEMA, self.listed, str, lambda batch: scan.scan(batch, self.root), size
+            "01-scan", ("file", "file"), scan.SCHEMA, self.listed, str, task(scan.scan, self.root).spread(), size
         )
         ingested = self._stage(
             "02-ingest",
@@ -103,7 +98,7 @@ class _Build:
             ingest.SCHEMA,
             ingest.group_copies(scanned.rows()),
             lambda copies: copies[0]["video_id"],
-            lambda batch: ingest.ingest(batch, self.root, self.workers, config.reader),
+            task(ingest.ingest, self.root, WORKERS, config.reader),
             size,
         )
         infos = {row["video_id"]: row for row in ingested.rows()}
@@ -123,7 +118,7 @@ class _Build:
             clips.SCHEMA,
             list(viewed.rows()),
             _view_id,
-            lambda batch: clips.make_clips(batch, infos, config.clips, self.root, self.workers, config.reader),
+            task(clips.make_clips, infos, config.clips, self.root, WORKERS, config.reader),
             size,
         )
         pool = distractor_pool(clipped.rows(), config.perturbations, config.seed)
@@ -136,12 +131,13 @@ class _Build:
             lambda batch: perturbations.make_perturbations(batch, config.perturbations, config.seed, pool),
             size,
         )
-        frames = FrameStore(
+        frames = made(
+            FrameStore,
             self.root,
             {video_id: row["video"] for video_id, row in infos.items()},
             facts.policy,
             reader=config.reader,
-            workers=self.workers,
+            workers=WORKERS,
             cache=config.frame_cache,
         )
         asking = captions.Asking(config.captions, facts.fingerprint, config.seed)
@@ -153,7 +149,7 @@ class _Build:
             captions.SCHEMA,
             requests,
             lambda request: request.request_id,
-            lambda batch: captions.write_captions(batch, asking, self.model.video_lm, frames, config.model_batch_size),
+            task(captions.write_captions, asking, VIDEO_LM, frames, config.model_batch_size),
             size,
         )
         answers = {row["request_id"]: row for row in described.rows(["request_id", "text", "stray", "ended"])}
@@ -163,7 +159,7 @@ class _Build:
             responses.SCHEMA,
             perturbed_views,
             _first_view_id,
-            lambda batch: responses.make_candidates(batch, answers, asking, self._composer(frames), config, placeholders),
+            task(responses.make_candidates, answers, asking, self._composer(frames), config, placeholders),
             size,
         )
         filtered = self._stage(
@@ -191,7 +187,7 @@ class _Build:
             score.SCHEMA,
             _by_view(filtered, kept),
             _first_view_id,
-            lambda batch: score.score_candidates(batch, self.model.video_lm, frames, config.model_batch_size),
+            task(score.score_candidates, VIDEO_LM, frames, config.model_batch_size),
             size,
         )
         scored = {row["pair_id"]: row for row in scored_stage.rows()}
@@ -221,13 +217,17 @@ class _Build:
         schema: pa.Schema,
         items: Sequence[T],
         key: Callable[[T], str],
-        process: Callable[[Sequence[T]], BatchResult],
+        process: Process[T],
         batch_size: int | None,
     ) -> Stage:
-        """Run one stage to its end; `units` name what goes in and what comes out. Raises RunFailed where it leaves nothing."""
+        """Run one stage to its end; `units` name what goes in and what comes out. Raises RunFailed where it leaves nothing.
+
+        A `task` is done by the runner's workers, any other callable in this process.
+        """
         stage = Stage(self.config.out / "stages" / name, schema, units[1])
         self._progress.start(name, len(items), units[0])
-        self._counts.append(stage.run(items, key, process, batch_size=batch_size, on_batch=self._progress.advance))
+        counts = stage.run(items, key, process, batch_size=batch_size, on_batch=self._progress.advance, runner=self._runner)
+        self._counts.append(counts)
         require_some(self._counts, self.config.out)
         return stage
 
@@ -245,7 +245,7 @@ class _Build:
         config = self.config
         if config.composer.method == "join":
             return responses.JoinComposer(config.composer)
-        return responses.ModelComposer(config.composer, self.model.video_lm, frames, config.model_batch_size, config.seed)
+        return made(responses.ModelComposer, config.composer, VIDEO_LM, frames, config.model_batch_size, config.seed)
 
     @property
     def _lengths(self) -> Path:

@@ -11,6 +11,7 @@ from vtalign.models.positions import Positions
 from vtalign.video.limits import DecodeLimits
 from vtalign.video.perturbation_spec import PerturbationSpec
 from vtalign.video.sample import FramePolicy
+from vtalign_data.runners.config import RunnerConfig
 
 
 def _check_fields(template: str, allowed: set[str], needed: set[str]) -> str:
@@ -220,6 +221,7 @@ class BuildConfig(Config):
     )
     workers: int = Field(2, ge=1, description="decoder processes; any number gives the same pairs")
     frame_cache: Path | None = Field(None, description="folder for decoded, resized frames: later stages do not decode again")
+    runner: RunnerConfig = Field(RunnerConfig(), description="where the work is done; any runner gives the same pairs")
 
     @field_validator("perturbations")
     @classmethod
@@ -231,5 +233,5 @@ class BuildConfig(Config):
         return value
 
     def result_settings(self) -> dict[str, object]:
-        """What decides the pairs: not where they go, nor how many workers make them."""
-        return self.model_dump(mode="json", exclude={"out", "workers", "frame_cache", "model_batch_size"})
+        """What decides the pairs: not where they go, nor who and how many make them."""
+        return self.model_dump(mode="json", exclude={"out", "workers", "frame_cache", "model_batch_size", "runner"})

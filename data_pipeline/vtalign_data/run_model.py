@@ -22,10 +22,13 @@ class ModelFacts:
 
 
 class RunModel:
-    """`facts` come from `model.json` of the run folder once the model was loaded there; `video_lm` loads it."""
+    """`facts` come from `model.json` of the run folder once the model was loaded there; `video_lm` loads it.
 
-    def __init__(self, config: BuildConfig) -> None:
-        self._config = config
+    `known`: what they are, for a worker that does not see the run folder.
+    """
+
+    def __init__(self, config: BuildConfig, known: ModelFacts | None = None) -> None:
+        self._config, self._known = config, known
         self._record = config.out / "model.json"
 
     @cached_property
@@ -64,6 +67,8 @@ class RunModel:
         return recorded
 
     def _recorded(self) -> ModelFacts | None:
+        if self._known is not None:
+            return self._known
         if not self._record.is_file():
             return None
         data = json.loads(self._record.read_text(encoding="utf-8"))

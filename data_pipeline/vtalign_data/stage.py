@@ -12,10 +12,10 @@ Batches are cut from the sorted input, not from arrival, so any number of worker
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +23,9 @@ import pyarrow.parquet as pq
 from vtalign.artifacts import read_jsonl, write_atomic, write_json, write_parquet
 from vtalign.errors import InputError
 from vtalign.ids import stable_id
+
+if TYPE_CHECKING:
+    from vtalign_data.runners.task import Process, Runner
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -80,14 +83,16 @@ class Stage:
         self,
         items: Sequence[T],
         key: Callable[[T], str],
-        process: Callable[[Sequence[T]], BatchResult],
+        process: "Process[T]",
         *,
         batch_size: int | None,
         on_batch: Callable[[int, list[Rejected]], None] | None = None,
+        runner: "Runner | None" = None,
     ) -> StageCounts:
         """Process `items` (sorted by the caller; `key` gives their distinct ids) batch by batch, commit each, skip what is there.
 
         `batch_size` None: one batch of all. `on_batch` hears of every batch, made now or found: how many items, what was lost.
+        `runner` does the work and may end batches in any order; without one `process` is a callable that is called here.
         Raises InputError where the folder was begun with another input.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -98,16 +103,21 @@ class Stage:
         size = batch_size or max(1, len(items))
         self._claim({"input": stable_id("input", keys), "items": len(keys), "batch_size": size})
         starts = range(0, len(items), size)
-        for number, start in enumerate(starts):
-            batch = items[start : start + size]
-            part, losses = self._part(number), self._losses(number)
-            if not part.is_file():
-                result = process(batch)
-                # the losses first: a part that is there says that its losses are there too
-                write_atomic(losses, "".join(json.dumps(asdict(lost), ensure_ascii=False) + "\n" for lost in result.rejected))
-                write_parquet(part, result.rows, self.schema)
+        found = [number for number in range(len(starts)) if self._part(number).is_file()]
+        pending = sorted(set(range(len(starts))) - set(found))
+        batches = ((number, items[starts[number] : starts[number] + size]) for number in pending)
+
+        def tell(number: int) -> None:
             if on_batch and not self.is_complete:
-                on_batch(len(batch), [Rejected(**row) for row in read_jsonl(losses)])
+                on_batch(min(size, len(items) - starts[number]), [Rejected(**row) for row in read_jsonl(self._losses(number))])
+
+        for number in found:
+            tell(number)
+        for number, result in runner.run(process, batches) if runner else _call(process, batches):
+            losses = "".join(json.dumps(asdict(lost), ensure_ascii=False) + "\n" for lost in result.rejected)
+            write_atomic(self._losses(number), losses)  # first: a part that is there says that its losses are there too
+            write_parquet(self._part(number), result.rows, self.schema)
+            tell(number)
         if not self.is_complete:
             self._complete(len(starts))
         for number in range(len(starts)):
@@ -160,3 +170,10 @@ class Stage:
         """Temporary files of a process that was killed while it wrote."""
         for leftover in self.folder.glob(".*.partial"):
             leftover.unlink()
+
+
+def _call(process: "Process[T]", batches: Iterable[tuple[int, Sequence[T]]]) -> Iterator[tuple[int, BatchResult]]:
+    if not callable(process):
+        raise TypeError("a task needs a runner")
+    for number, batch in batches:
+        yield number, process(batch)

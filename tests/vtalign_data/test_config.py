@@ -34,6 +34,10 @@ def test_the_shipped_config_is_the_default(project_root) -> None:
         ("perturbations=[{name: drop, strength: 2}, {name: drop, strength: 2}]", "perturbation drop-2 is there twice"),
         ("balance.max_accuracy=0.4", "balance.max_accuracy"),
         ("workers=0", "workers"),
+        ("runner.kind=spark", "runner.kind: Input should be 'local' or 'ray'"),
+        ("runner.model_workers=0", "runner: model_workers 0: at least 1, or auto"),
+        ("runner.address=auto", "runner: address auto is for kind ray"),
+        ("runner={kind: ray, address: 'ray://head:10001'}", "expected host:port or auto (run the command on a machine"),
     ],
 )
 def test_wrong_configs_are_one_line(override: str, said: str) -> None:
@@ -57,5 +61,6 @@ def test_frame_overrides_keep_the_rest_of_the_models_policy() -> None:
 
 def test_workers_and_places_do_not_decide_the_result() -> None:
     assert load("workers=1").result_settings() == load("workers=7", "frame_cache=/x").result_settings()
+    assert load().result_settings() == load("runner.kind=ray", "runner.address=10.0.0.1:6379").result_settings()
     assert load("seed=1").result_settings() != load("seed=2").result_settings()
     assert load("positions=library").result_settings() != load().result_settings()

@@ -88,12 +88,16 @@ def build(
         str | None, typer.Option(help="Model folder or Hub id that describes the videos and scores the pairs.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the run; run the same command again to resume.")] = None,
+    runner: Annotated[str | None, typer.Option(help="local, or ray: a Ray cluster.")] = None,
+    ray_address: Annotated[str | None, typer.Option(help="host:port of the cluster, or auto; default: one of its own.")] = None,
 ) -> None:
     """Build preference pairs from a folder of videos."""
     from vtalign.config import load_config
     from vtalign_data.config import BuildConfig
 
     path, overrides = split_arguments(arguments or [])
+    chosen = {"runner.kind": runner, "runner.address": ray_address}
+    overrides += [f"{key}={value}" for key, value in chosen.items() if value is not None]
     config = load_config(BuildConfig, path, overrides, videos=videos, model=model, out=out)
     forbid_network_except_for(config.model)
     from rich.console import Console

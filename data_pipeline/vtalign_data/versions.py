@@ -1,0 +1,12 @@
+"""The versions that decide what a build gives."""
+
+import platform
+from importlib.metadata import version
+
+from vtalign.preference.schema import SCHEMA_VERSION
+
+
+def run_versions() -> dict[str, str]:
+    """Of Python, of the pair's schema and of the libraries that read videos and run models."""
+    packages = {package: version(package) for package in ("vtalign", "torch", "transformers", "av", "scenedetect")}
+    return {"python": platform.python_version(), "pair_schema": str(SCHEMA_VERSION), **packages}
