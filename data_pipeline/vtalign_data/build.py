@@ -1,9 +1,8 @@
 """`vtalign data build`: a folder of videos becomes preference pairs, stage by stage, resumable at any moment."""
 
-import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
@@ -16,21 +15,28 @@ from vtalign.errors import VTAlignError
 from vtalign.preference.pair import VIEW_KIND
 from vtalign.video.frames import FrameStore
 from vtalign.video.readers import check_reader
-from vtalign_data import balance, captions, clips, filter, ingest, perturbations, responses, scan, score, views
+from vtalign_data import balance, captions, clips, filter, ingest, perturbations, responses, scan, score, selection, views
+from vtalign_data.card import BuildFacts, dataset_card
 from vtalign_data.config import BuildConfig
 from vtalign_data.distractors import distractor_pool
-from vtalign_data.pairs import write_scored_pairs
+from vtalign_data.lengths import PairLength
+from vtalign_data.pair_statistics import pair_statistics
+from vtalign_data.pairs import put_pairs
 from vtalign_data.progress import BuildProgress, SilentProgress
 from vtalign_data.runners.choose import open_runner
 from vtalign_data.runners.task import VIDEO_LM, WORKERS, Process, Runner, made, task
 from vtalign_data.runners.tools import WorkTools
+from vtalign_data.select_config import SelectConfig
 from vtalign_data.stage import BatchResult, Row, Stage, StageCounts
-from vtalign_data.summary import BuildSummary, count_pairs, require_some
+from vtalign_data.summary import BuildSummary, count_pairs, length_states, read_lengths, require_some
 from vtalign_data.versions import run_versions
 
 T = TypeVar("T")
 
 _WARNINGS_TOLD = 5
+
+# Settings that came after the first release, as they are where they change nothing: a run begun without them goes on.
+_LATER = {"config": {"select": SelectConfig().model_dump(mode="json")}}
 
 
 def run_build(config: BuildConfig, progress: BuildProgress | None = None) -> BuildSummary:
@@ -52,7 +58,7 @@ def _claim(build: "_Build") -> None:
     """Take the run folder; give a new one back where the model then turns out not to load."""
     out = build.config.out
     was_there = out.exists()
-    resuming = claim_run_folder(out, build.settings(), "data build")
+    resuming = claim_run_folder(out, build.settings(), "data build", _LATER)
     for leftover in out.glob(".*.partial"):  # of a process that was killed while it wrote
         if leftover.is_file():
             leftover.unlink()
@@ -190,21 +196,42 @@ class _Build:
             task(score.score_candidates, VIDEO_LM, frames, config.model_batch_size),
             size,
         )
-        scored = {row["pair_id"]: row for row in scored_stage.rows()}
+        lengths = {row["pair_id"]: PairLength(**row) for row in balanced.rows()}
+        selected = self._stage(
+            "11-select",
+            ("pair", "pair"),
+            balance.SCHEMA,
+            selection.scored_pairs(filtered.rows(selection.TEXTS), scored_stage.rows(["pair_id", "scores"])),
+            lambda pair: pair.pair_id,
+            lambda pairs: self._select(pairs, lengths),
+            None,
+        )
+        chosen = {row["pair_id"] for row in selected.rows(["pair_id"])}
+        scored = {row["pair_id"]: row for row in scored_stage.rows() if row["pair_id"] in chosen}
+        counts = count_pairs(filtered.rows(["pair_id", "kind", "parameters"]), scored)
+        told = read_lengths(config.out / "stages")
+        known = BuildFacts(
+            config,
+            self.settings()["versions"],
+            facts.fingerprint,
+            counts["by_perturbation"],
+            tuple(self._counts),
+            length_states(told),
+        )
         folder = config.out / "pairs"
-        if not folder.is_dir():
-            write_scored_pairs(folder, filtered.rows(), scored)
+        put_pairs(folder, filtered.rows(), scored, lambda pairs: dataset_card(known, pair_statistics(pairs)))
         summary = BuildSummary(
             out=config.out,
             model=config.model,
             fingerprint=facts.fingerprint,
             seed=config.seed,
             seconds=time.monotonic() - started,
-            **count_pairs(filtered.rows(["pair_id", "kind", "parameters"]), scored),
+            **counts,
             caption_requests=len(answers),
             truncated=sum(row["ended"] == "length" for row in answers.values()),
             warnings=dict(Counter(text for row in infos.values() for text in row["warnings"]).most_common(20)),
-            lengths=json.loads(self._lengths.read_text(encoding="utf-8")),
+            lengths=told,
+            statistics=pair_statistics(folder).to_dict(),
             stages=tuple(self._counts),
         )
         write_json(config.out / "summary.json", summary.to_dict())
@@ -247,9 +274,17 @@ class _Build:
             return responses.JoinComposer(config.composer)
         return made(responses.ModelComposer, config.composer, VIDEO_LM, frames, config.model_batch_size, config.seed)
 
-    @property
-    def _lengths(self) -> Path:
-        return self.config.out / "stages" / "09-balance" / "lengths.json"
+    def _select(self, pairs: Sequence[selection.ScoredPair], lengths: Mapping[str, PairLength]) -> BatchResult:
+        config = self.config
+        selected = selection.select(pairs, lengths, config.select, config.balance.max_accuracy, config.seed)
+        self._keep_lengths("11-select", selected.balanced)
+        return selected.result
+
+    def _keep_lengths(self, stage: str, balanced: balance.Balanced) -> None:
+        accuracy = balanced.after.accuracy
+        if accuracy is not None and accuracy > self.config.balance.max_accuracy:
+            self._progress.say(f"{stage}: warning: lengths still tell chosen from rejected in {accuracy:.0%} of the pairs")
+        write_json(self.config.out / "stages" / stage / "lengths.json", balanced.to_dict())
 
     def _balance(self, rows: Sequence[Row]) -> BatchResult:
         tokenizer = self.model.video_lm.tokenizer
@@ -261,10 +296,7 @@ class _Build:
         of_views = [length for length in lengths if length.kind == VIEW_KIND]  # their two sides are one text
         said = [length for length in lengths if length.kind != VIEW_KIND]
         balanced = balance.balance(said, self.config.balance.max_accuracy, self.config.seed)
-        accuracy = balanced.after.accuracy
-        if accuracy is not None and accuracy > self.config.balance.max_accuracy:
-            self._progress.say(f"09-balance: warning: lengths still tell chosen from rejected in {accuracy:.0%} of the pairs")
-        write_json(self._lengths, balanced.to_dict())
+        self._keep_lengths("09-balance", balanced)
         result = balance.balance_result(balanced)
         result.rows.extend(vars(length) for length in of_views)
         return result

@@ -12,6 +12,7 @@ from vtalign.video.limits import DecodeLimits
 from vtalign.video.perturbation_spec import PerturbationSpec
 from vtalign.video.sample import FramePolicy
 from vtalign_data.runners.config import RunnerConfig
+from vtalign_data.select_config import SelectConfig
 
 
 def _check_fields(template: str, allowed: set[str], needed: set[str]) -> str:
@@ -211,6 +212,7 @@ class BuildConfig(Config):
     questions: QuestionConfig = QuestionConfig()
     filters: FilterConfig = FilterConfig()
     balance: BalanceConfig = BalanceConfig()
+    select: SelectConfig = SelectConfig()
     batch_size: int = Field(32, ge=1, description="items per committed batch: at most this much is done again after a kill")
     model_batch_size: int = Field(32, ge=1, description="prompts per forward pass")
     dtype: Literal["float32", "bfloat16"] = "float32"

@@ -17,8 +17,9 @@ from vtalign_data.stage import Row, StageCounts
 
 @dataclass(frozen=True)
 class BuildSummary:
-    """`lengths`: level of balancing and `LengthReport` before and after; `warnings`: video warnings by text; `truncated`: clip
-    descriptions that ran into `captions.max_new_tokens`; `caption_requests`: distinct clips that were described."""
+    """`lengths`: level of balancing and `LengthReport` before and after, the latter of the pairs that are left at last; `select`: the
+    same of the balancing after the last filters. `statistics`: `PairStatistics` of the pairs; `warnings`: video warnings by text;
+    `truncated`: clip descriptions that ran into `captions.max_new_tokens`; `caption_requests`: distinct clips that were described."""
 
     out: Path
     model: str
@@ -33,6 +34,7 @@ class BuildSummary:
     truncated: int
     warnings: dict[str, int]
     lengths: dict[str, Any]
+    statistics: dict[str, Any]
     stages: tuple[StageCounts, ...]
 
     @property
@@ -73,7 +75,7 @@ def _label(parameters: str) -> str:
 
 
 def count_pairs(rows: Iterable[Row], scored: Mapping[str, Row]) -> dict[str, Any]:
-    """Fields of the summary that are counted over the candidates that were scored."""
+    """Fields of the summary that are counted over the candidates that are left."""
     kinds: Counter[str] = Counter()
     perturbations: Counter[str] = Counter()
     for row in rows:
@@ -86,6 +88,21 @@ def count_pairs(rows: Iterable[Row], scored: Mapping[str, Row]) -> dict[str, Any
         "by_kind": dict(sorted(kinds.items())),
         "by_perturbation": dict(sorted(perturbations.items())),
     }
+
+
+def read_lengths(stages: Path) -> dict[str, Any]:
+    """`BuildSummary.lengths`, from what the two stages wrote that balance lengths."""
+    first, last = (
+        json.loads((stages / name / "lengths.json").read_text(encoding="utf-8")) for name in ("09-balance", "11-select")
+    )
+    return {**first, "after": last["after"], "select": last}
+
+
+def length_states(lengths: Mapping[str, Any]) -> dict[str, Any]:
+    """`BuildSummary.lengths` as state -> `LengthReport`, in order (summaries of earlier releases have no `select`)."""
+    last = lengths.get("select")
+    between = {"after the last filters": last["before"]} if last and last["level"] != "none" else {}
+    return {"before balancing": lengths["before"], **between, "after balancing": lengths["after"]}
 
 
 def require_some(stages: list[StageCounts], out: Path) -> None:

@@ -51,7 +51,9 @@ def test_every_stage_accounts_for_its_input(built: BuildSummary, stage_of: Calla
     assert counts["perturbations"].kept + counts["perturbations"].lost == 3 * counts["clips"].kept
     assert counts["responses"].kept == counts["filter"].kept + counts["filter"].lost
     assert counts["filter"].kept == counts["balance"].kept + counts["balance"].lost
-    assert counts["balance"].kept == counts["score"].kept + counts["score"].lost == built.pairs > 0
+    assert counts["balance"].kept == counts["score"].kept + counts["score"].lost
+    assert counts["score"].kept == counts["select"].kept + counts["select"].lost == built.pairs > 0
+    assert counts["score"].lost == counts["select"].lost == 0, "by default all that was scored stays"
 
 
 def test_every_record_carries_its_parents(built: BuildSummary, stage_of: Callable[[str], Stage]) -> None:
@@ -113,7 +115,7 @@ def test_the_summary_is_kept_and_the_table_names_the_reasons(built: BuildSummary
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(built.table())
     text = console.export_text()
-    assert "duplicate" in text and "not_a_video" in text and "10-score" in text
+    assert "duplicate" in text and "not_a_video" in text and "11-select" in text
     record = yaml.safe_load((built.out / "run.yaml").read_text())
     assert record["config"]["seed"] == 0 and set(record["versions"]) >= {"torch", "transformers", "av", "vtalign"}
 
@@ -217,7 +219,7 @@ def test_changed_weights_are_noticed_when_a_run_goes_on(make_config, tiny_checkp
     shutil.copytree(tiny_checkpoint, model)
     config = make_config(tmp_path / "run", model=str(model))
     run_build(config)
-    for folder in ("pairs", "stages/10-score"):
+    for folder in ("pairs", "stages/11-select", "stages/10-score"):
         shutil.rmtree(tmp_path / "run" / folder)
     changed = load_video_lm(model)
     with torch.no_grad():

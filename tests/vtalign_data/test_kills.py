@@ -161,7 +161,9 @@ def test_killed_in_the_last_steps(small, undisturbed, tmp_path: Path) -> None:
     assert not (runs.out / "pairs").exists()
     assert runs.finish(runs.start("torn", 1)) == -signal.SIGKILL  # part-00000 of the pairs again
     assert not (runs.out / "pairs").exists()
-    assert runs.finish(runs.start("after", 2)) == -signal.SIGKILL
+    assert runs.finish(runs.start("torn", 2)) == -signal.SIGKILL  # and their card
+    assert not (runs.out / "pairs").exists()
+    assert runs.finish(runs.start("after", 3)) == -signal.SIGKILL
     assert (runs.out / "pairs").exists() and not (runs.out / "summary.json").exists()
     runs.run_to_the_end()
     assert rows_of(runs.out) == undisturbed

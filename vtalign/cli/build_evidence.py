@@ -7,6 +7,8 @@ from vtalign.artifacts import read_jsonl
 from vtalign.report.build_report import BadVideo, BuildReport
 from vtalign.report.outcomes import Lengths, StageOutcome
 from vtalign_data.config import BuildConfig
+from vtalign_data.pair_statistics import QUANTILES
+from vtalign_data.summary import length_states as summary_length_states
 
 
 def build_report(summary: Mapping[str, Any], config: BuildConfig) -> BuildReport:
@@ -24,6 +26,8 @@ def build_report(summary: Mapping[str, Any], config: BuildConfig) -> BuildReport
         "stages": stage_outcomes(summary),
         "lengths": length_states(summary),
         "by_perturbation": summary["by_perturbation"],
+        "quantiles": QUANTILES,
+        "distributions": summary["statistics"]["distributions"],
         "bad_videos": bad,
         "warnings": [f"{text} ({count} videos)" for text, count in summary["warnings"].items()],
         "settings": config.model_dump(mode="json"),
@@ -44,4 +48,4 @@ def stage_outcomes(summary: Mapping[str, Any]) -> list[StageOutcome]:
 
 
 def length_states(summary: Mapping[str, Any]) -> dict[str, Lengths]:
-    return {f"{when} balancing": summary["lengths"][when] for when in ("before", "after")}
+    return summary_length_states(summary["lengths"])

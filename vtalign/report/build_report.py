@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
+from markupsafe import Markup
+
 from vtalign.artifacts import write_atomic
 from vtalign.report.outcomes import Lengths, StageOutcome, length_table, outcome_table
 from vtalign.report.page import Section, Tile, page
@@ -19,8 +21,16 @@ class BadVideo(TypedDict):
     detail: str
 
 
+class Distribution(TypedDict):
+    """How many pairs have a score, and its values at the report's `quantiles` (none where no pair has it)."""
+
+    measured: int
+    values: Sequence[float]
+
+
 class BuildReport(TypedDict):
-    """What a build's report shows. `by_perturbation` counts pairs per `name strength`; `settings` is shown as it is."""
+    """What a build's report shows. `by_perturbation` counts pairs per `name strength`; `distributions` are of scores and lengths at
+    `quantiles` (fractions); `settings` is shown as it is."""
 
     videos: int
     pairs: int
@@ -31,6 +41,8 @@ class BuildReport(TypedDict):
     bad_videos: Sequence[BadVideo]
     warnings: NotRequired[Sequence[str]]
     examples: NotRequired[Sequence[PairCard]]
+    quantiles: NotRequired[Sequence[float]]
+    distributions: NotRequired[Mapping[str, Distribution]]
     settings: NotRequired[Mapping[str, object]]
 
 
@@ -52,6 +64,9 @@ def write_build_report(path: Path, summary: BuildReport) -> None:
     if summary["lengths"]:
         text = "A model must not be able to tell chosen from rejected by length alone."
         sections.append(Section("Lengths", text, [length_table(summary["lengths"])]))
+    if summary.get("distributions"):
+        text = "Of the pairs that are left: smallest, quantiles and largest. Log-probs, divergence and KL in nats."
+        sections.append(Section("Scores", text, [_distribution_table(summary["quantiles"], summary["distributions"])]))
     if summary.get("examples"):
         sections.append(Section("Pairs to look at", blocks=[pair_card(pair) for pair in summary["examples"]]))
     if summary["bad_videos"]:
@@ -63,6 +78,14 @@ def write_build_report(path: Path, summary: BuildReport) -> None:
         settings = [[name, str(value)] for name, value in summary["settings"].items()]
         sections.append(Section("Settings", blocks=[table(["setting", "value"], settings)]))
     write_atomic(path, page("Preference pairs", "What vtalign data build made of a folder of videos.", sections, tiles))
+
+
+def _distribution_table(quantiles: Sequence[float], distributions: Mapping[str, Distribution]) -> Markup:
+    rows: list[list[object]] = [
+        [name, found["measured"], *([f"{value:.4g}" for value in found["values"]] or [""] * len(quantiles))]
+        for name, found in distributions.items()
+    ]
+    return table(["", "measured", *(percent(quantile, 0) for quantile in quantiles)], rows)
 
 
 def duration(seconds: float) -> str:

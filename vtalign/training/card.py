@@ -12,6 +12,7 @@ from typing import Any, Literal
 import yaml
 
 from vtalign.artifacts import write_atomic
+from vtalign.cards import CARD, markdown_table, portable, portable_model
 from vtalign.hub import is_hub_id
 from vtalign.training.checkpoints import MARKER, mark_complete
 from vtalign.training.config import SFTStage, Stage, TrainConfig
@@ -19,7 +20,6 @@ from vtalign.training.gate import GateDecision
 from vtalign.training.stage import StageSummary
 from vtalign.training.tables import describe_loss, describe_parts
 
-CARD = "README.md"
 LIBRARIES = ("vtalign", "torch", "transformers", "peft", "accelerate")
 
 Kind = Literal["model", "adapter"]
@@ -34,11 +34,11 @@ def versions() -> dict[str, str]:
 def portable_recipe(config: TrainConfig) -> dict[str, Any]:
     """What decides the result, as plain data, without folders of the machine: every path is cut to its last name."""
     shown = config.model_dump(mode="python", include=set(config.settings()))
-    return {**_names(shown), "model": base_name(config)}
+    return {**portable(shown), "model": base_name(config)}
 
 
 def base_name(config: TrainConfig) -> str:
-    return config.model if is_hub_id(config.model) else Path(config.model).name
+    return portable_model(config.model)
 
 
 def model_card(
@@ -60,13 +60,13 @@ def model_card(
         "## How to load it",
         _loading(config, kind),
         "## Stages",
-        _table(["stage", "kind", "loss", "trains", "learning rate", "length"], [_stage_row(*pair) for pair in pairs]),
+        markdown_table(["stage", "kind", "loss", "trains", "learning rate", "length"], [_stage_row(*pair) for pair in pairs]),
         *(f"Gate of {name}: {decision}: {decision.verdict}." for name, decision in gates.items()),
         "Means over the last tenth of each stage's logged points:",
         _metric_table(stages),
         *(f"{stage.name}, {warning}." for stage in stages for warning in stage.warnings),
         "## Data",
-        _table(
+        markdown_table(
             ["stage", "file", "hash", "used"],
             [[stage.name, stage.data.name, data_hashes[stage.name], f"{done.examples:,}"] for stage, done in pairs],
         ),
@@ -128,18 +128,4 @@ def _stage_row(stage: Stage, done: StageSummary) -> list[str]:
 def _metric_table(stages: Sequence[StageSummary]) -> str:
     names = sorted({name for stage in stages for name in stage.metrics})
     rows = [[name, *(f"{s.metrics[name]:.4g}" if name in s.metrics else "" for s in stages)] for name in names]
-    return _table(["", *(stage.name for stage in stages)], rows)
-
-
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [headers, ["---"] * len(headers), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def _names(value: Any) -> Any:
-    """Plain data, of every path its last name."""
-    if isinstance(value, Path):
-        return value.name
-    if isinstance(value, dict):
-        return {key: _names(inner) for key, inner in value.items()}
-    return [_names(inner) for inner in value] if isinstance(value, list | tuple) else value
+    return markdown_table(["", *(stage.name for stage in stages)], rows)

@@ -101,6 +101,11 @@ def build_data(pair: PairCard, lengths: dict[str, Lengths], stages: list[StageOu
         "lengths": lengths,
         "by_perturbation": {"shuffle 2": 50, "reverse 1": 40},
         "bad_videos": [{"video": "a<b>.mp4", "reason": "corrupt", "detail": HOSTILE}],
+        "quantiles": (0.0, 0.5, 1.0),
+        "distributions": {
+            "ches": {"measured": 88, "values": (-3.0, -1.25, 0.5)},
+            "divergence": {"measured": 0, "values": ()},
+        },
         "examples": [pair],
     }
 

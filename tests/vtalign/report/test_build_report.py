@@ -15,6 +15,13 @@ def test_every_reason_and_every_bad_video_is_named(tmp_path: Path, build_data: B
     assert "<script" not in text
 
 
+def test_scores_are_shown_with_how_many_were_measured(tmp_path: Path, build_data: BuildReport) -> None:
+    write_build_report(tmp_path / "report.html", build_data)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for expected in ("ches", ">88<", ">-1.25<", ">50 %<", ">divergence<"):
+        assert expected in text
+
+
 def test_a_length_confound_is_flagged(tmp_path: Path, build_data: BuildReport) -> None:
     build_data["lengths"]["after balancing"]["accuracy"] = 0.6
     write_build_report(tmp_path / "report.html", build_data)

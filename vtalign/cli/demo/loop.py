@@ -19,7 +19,7 @@ from vtalign_data.config import BuildConfig
 from vtalign_data.synth import write_corpus
 
 BENCHMARK = "temporal-shapes"
-STAGES_OF_BUILD = 10
+STAGES_OF_BUILD = 11
 
 
 @dataclass(frozen=True)
