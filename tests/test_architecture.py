@@ -20,6 +20,7 @@ ALLOWED = {
     "ids": set(),
     "hub": set(),
     "commands": set(),
+    "choices": set(),
     "config": {"errors"},
     "artifacts": {"errors"},
     "assets": FOUNDATION,
@@ -29,6 +30,8 @@ ALLOWED = {
     "video": FOUNDATION,
     "models": FOUNDATION | {"video"},
     "preference": FOUNDATION | {"video", "models"},
+    "remote": FOUNDATION | {"video", "models"},
+    "judging": FOUNDATION | {"video", "models", "remote"},
     "training": FOUNDATION | {"video", "models", "preference", "curriculum", "losses"},
 }
 LIBRARY_ROOMS = set(ALLOWED) - {"__main__"}

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from importlib.metadata import version
-from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.readers import check_reader
 from vtalign_data import balance, captions, clips, filter, ingest, perturbations, responses, scan, score, views
+from vtalign_data.annotated.stages import annotated_candidates
 from vtalign_data.config import BuildConfig
 from vtalign_data.distractors import distractor_pool
 from vtalign_data.pairs import write_scored_pairs
@@ -29,6 +29,7 @@ from vtalign_data.progress import BuildProgress, SilentProgress
 from vtalign_data.run_model import RunModel
 from vtalign_data.stage import BatchResult, Row, Stage, StageCounts
 from vtalign_data.summary import BuildSummary, count_pairs, require_some
+from vtalign_data.text_pairs.stages import caption_lists, write_build_text
 
 T = TypeVar("T")
 
@@ -145,8 +146,9 @@ class _Build:
             cache=config.frame_cache,
         )
         asking = captions.Asking(config.captions, facts.fingerprint, config.seed)
-        perturbed_views = _by_view(perturbed)
-        requests = captions.clip_requests((row for rows in perturbed_views for row in rows), asking)
+        perturbed_views = _by_view([perturbed])
+        described_rows = (row for rows in perturbed_views for row in rows) if config.needs_captions else ()
+        requests = captions.clip_requests(described_rows, asking)
         described = self._stage(
             "06-captions",
             ("clip", "clip"),
@@ -155,22 +157,29 @@ class _Build:
             lambda request: request.request_id,
             lambda batch: captions.write_captions(batch, asking, self.model.video_lm, frames, config.model_batch_size),
             size,
+            required=config.needs_captions,
         )
         answers = {row["request_id"]: row for row in described.rows(["request_id", "text", "stray", "ended"])}
         candidates = self._stage(
             "07-responses",
             ("video", "pair"),
             responses.SCHEMA,
-            perturbed_views,
+            perturbed_views if {"self", "text"} & set(config.sources) else [],
             _first_view_id,
             lambda batch: responses.make_candidates(batch, answers, asking, self._composer(frames), config, placeholders),
             size,
+            required=config.sources in (("self",), ("text",), ("self", "text")),
+        )
+        annotated = (
+            [annotated_candidates(self._stage, config, self.root, self.model, scanned, perturbed_views, frames)]
+            if config.annotations is not None
+            else []
         )
         filtered = self._stage(
             "08-filter",
             ("video", "pair"),
             filter.SCHEMA,
-            _by_view(candidates),
+            _by_view([candidates, *annotated]),
             _first_view_id,
             lambda batch: filter.filter_candidates(batch, config.filters, placeholders),
             size,
@@ -189,12 +198,16 @@ class _Build:
             "10-score",
             ("video", "pair"),
             score.SCHEMA,
-            _by_view(filtered, kept),
+            _by_view([filtered], kept),
             _first_view_id,
             lambda batch: score.score_candidates(batch, self.model.video_lm, frames, config.model_batch_size),
             size,
         )
         scored = {row["pair_id"]: row for row in scored_stage.rows()}
+        if config.text_pairs is not None:
+            write_build_text(
+                self._stage, config, config.text_pairs, caption_lists(perturbed_views, asking, answers), placeholders
+            )
         folder = config.out / "pairs"
         if not folder.is_dir():
             write_scored_pairs(folder, filtered.rows(), scored)
@@ -223,12 +236,15 @@ class _Build:
         key: Callable[[T], str],
         process: Callable[[Sequence[T]], BatchResult],
         batch_size: int | None,
+        required: bool = True,
     ) -> Stage:
-        """Run one stage to its end; `units` name what goes in and what comes out. Raises RunFailed where it leaves nothing."""
+        """Run one stage to its end; `units` name what goes in and what comes out. Raises RunFailed where a `required` one leaves
+        nothing."""
         stage = Stage(self.config.out / "stages" / name, schema, units[1])
         self._progress.start(name, len(items), units[0])
         self._counts.append(stage.run(items, key, process, batch_size=batch_size, on_batch=self._progress.advance))
-        require_some(self._counts, self.config.out)
+        if required:
+            require_some(self._counts, self.config.out)
         return stage
 
     def _tell_warnings(self, rows: Iterable[Row]) -> None:
@@ -282,7 +298,11 @@ def _first_view_id(rows: Sequence[Row]) -> str:
     return str(rows[0]["view_id"])
 
 
-def _by_view(stage: Stage, pair_ids: set[str] | None = None) -> list[list[Row]]:
-    """The rows of each view together (a view's rows are neighbours); only pairs of `pair_ids` where given."""
-    rows = (row for row in stage.rows() if pair_ids is None or row["pair_id"] in pair_ids)
-    return [list(group) for _, group in groupby(rows, key=_view_id)]
+def _by_view(stages: Sequence[Stage], pair_ids: set[str] | None = None) -> list[list[Row]]:
+    """The rows of each view together, in the order of the stages; only pairs of `pair_ids` where given."""
+    views: dict[str, list[Row]] = {}
+    for stage in stages:
+        for row in stage.rows():
+            if pair_ids is None or row["pair_id"] in pair_ids:
+                views.setdefault(_view_id(row), []).append(row)
+    return list(views.values())

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -160,3 +160,20 @@ class Stage:
         """Temporary files of a process that was killed while it wrote."""
         for leftover in self.folder.glob(".*.partial"):
             leftover.unlink()
+
+
+class RunStage(Protocol):
+    """How a build runs one stage to its end. `units`: what goes in and what comes out; a `required` stage that leaves nothing ends the
+    run."""
+
+    def __call__(
+        self,
+        name: str,
+        units: tuple[str, str],
+        schema: pa.Schema,
+        items: Sequence[T],
+        key: Callable[[T], str],
+        process: Callable[[Sequence[T]], BatchResult],
+        batch_size: int | None,
+        required: bool = True,
+    ) -> Stage: ...
