@@ -21,6 +21,7 @@ ALLOWED = {
     "hub": set(),
     "commands": set(),
     "cards": {"hub"},
+    "choices": set(),
     "config": {"errors"},
     "artifacts": {"errors"},
     "assets": FOUNDATION,
@@ -30,6 +31,8 @@ ALLOWED = {
     "video": FOUNDATION,
     "models": FOUNDATION | {"video"},
     "preference": FOUNDATION | {"video", "models"},
+    "remote": FOUNDATION | {"video", "models"},
+    "judging": FOUNDATION | {"video", "models", "remote"},
     "training": FOUNDATION | {"video", "models", "preference", "curriculum", "losses"},
 }
 LIBRARY_ROOMS = set(ALLOWED) - {"__main__"}

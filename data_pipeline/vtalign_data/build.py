@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ from vtalign.preference.pair import VIEW_KIND
 from vtalign.video.frames import FrameStore
 from vtalign.video.readers import check_reader
 from vtalign_data import balance, captions, clips, filter, ingest, perturbations, responses, scan, score, selection, views
+from vtalign_data.annotated.stages import annotated_candidates
 from vtalign_data.card import BuildFacts, dataset_card
 from vtalign_data.config import BuildConfig
 from vtalign_data.distractors import distractor_pool
@@ -29,6 +29,7 @@ from vtalign_data.runners.tools import WorkTools
 from vtalign_data.select_config import SelectConfig
 from vtalign_data.stage import BatchResult, Row, Stage, StageCounts
 from vtalign_data.summary import BuildSummary, count_pairs, length_states, read_lengths, require_some
+from vtalign_data.text_pairs.stages import caption_lists, write_build_text
 from vtalign_data.versions import run_versions
 
 T = TypeVar("T")
@@ -147,8 +148,9 @@ class _Build:
             cache=config.frame_cache,
         )
         asking = captions.Asking(config.captions, facts.fingerprint, config.seed)
-        perturbed_views = _by_view(perturbed)
-        requests = captions.clip_requests((row for rows in perturbed_views for row in rows), asking)
+        perturbed_views = _by_view([perturbed])
+        described_rows = (row for rows in perturbed_views for row in rows) if config.needs_captions else ()
+        requests = captions.clip_requests(described_rows, asking)
         described = self._stage(
             "06-captions",
             ("clip", "clip"),
@@ -157,22 +159,29 @@ class _Build:
             lambda request: request.request_id,
             task(captions.write_captions, asking, VIDEO_LM, frames, config.model_batch_size),
             size,
+            required=config.needs_captions,
         )
         answers = {row["request_id"]: row for row in described.rows(["request_id", "text", "stray", "ended"])}
         candidates = self._stage(
             "07-responses",
             ("video", "pair"),
             responses.SCHEMA,
-            perturbed_views,
+            perturbed_views if {"self", "text"} & set(config.sources) else [],
             _first_view_id,
             task(responses.make_candidates, answers, asking, self._composer(frames), config, placeholders),
             size,
+            required=config.sources in (("self",), ("text",), ("self", "text")),
+        )
+        annotated = (
+            [annotated_candidates(self._stage, config, self.root, self.model, scanned, perturbed_views, frames)]
+            if config.annotations is not None
+            else []
         )
         filtered = self._stage(
             "08-filter",
             ("video", "pair"),
             filter.SCHEMA,
-            _by_view(candidates),
+            _by_view([candidates, *annotated]),
             _first_view_id,
             lambda batch: filter.filter_candidates(batch, config.filters, placeholders),
             size,
@@ -191,7 +200,7 @@ class _Build:
             "10-score",
             ("video", "pair"),
             score.SCHEMA,
-            _by_view(filtered, kept),
+            _by_view([filtered], kept),
             _first_view_id,
             task(score.score_candidates, VIDEO_LM, frames, config.model_batch_size),
             size,
@@ -208,6 +217,10 @@ class _Build:
         )
         chosen = {row["pair_id"] for row in selected.rows(["pair_id"])}
         scored = {row["pair_id"]: row for row in scored_stage.rows() if row["pair_id"] in chosen}
+        if config.text_pairs is not None:
+            write_build_text(
+                self._stage, config, config.text_pairs, caption_lists(perturbed_views, asking, answers), placeholders
+            )
         counts = count_pairs(filtered.rows(["pair_id", "kind", "parameters"]), scored)
         told = read_lengths(config.out / "stages")
         known = BuildFacts(
@@ -246,8 +259,10 @@ class _Build:
         key: Callable[[T], str],
         process: Process[T],
         batch_size: int | None,
+        required: bool = True,
     ) -> Stage:
-        """Run one stage to its end; `units` name what goes in and what comes out. Raises RunFailed where it leaves nothing.
+        """Run one stage to its end; `units` name what goes in and what comes out. Raises RunFailed where a `required` one leaves
+        nothing.
 
         A `task` is done by the runner's workers, any other callable in this process.
         """
@@ -255,7 +270,8 @@ class _Build:
         self._progress.start(name, len(items), units[0])
         counts = stage.run(items, key, process, batch_size=batch_size, on_batch=self._progress.advance, runner=self._runner)
         self._counts.append(counts)
-        require_some(self._counts, self.config.out)
+        if required:
+            require_some(self._counts, self.config.out)
         return stage
 
     def _tell_warnings(self, rows: Iterable[Row]) -> None:
@@ -314,7 +330,11 @@ def _first_view_id(rows: Sequence[Row]) -> str:
     return str(rows[0]["view_id"])
 
 
-def _by_view(stage: Stage, pair_ids: set[str] | None = None) -> list[list[Row]]:
-    """The rows of each view together (a view's rows are neighbours); only pairs of `pair_ids` where given."""
-    rows = (row for row in stage.rows() if pair_ids is None or row["pair_id"] in pair_ids)
-    return [list(group) for _, group in groupby(rows, key=_view_id)]
+def _by_view(stages: Sequence[Stage], pair_ids: set[str] | None = None) -> list[list[Row]]:
+    """The rows of each view together, in the order of the stages; only pairs of `pair_ids` where given."""
+    views: dict[str, list[Row]] = {}
+    for stage in stages:
+        for row in stage.rows():
+            if pair_ids is None or row["pair_id"] in pair_ids:
+                views.setdefault(_view_id(row), []).append(row)
+    return list(views.values())

@@ -6,6 +6,7 @@ from typing import Any
 
 from vtalign.curriculum.difficulty import difficulty_from_strength
 from vtalign.preference.pair import VIEW_KIND, AppliedPerturbation, PreferencePair
+from vtalign.preference.spans import differing_spans
 from vtalign.video.view import VideoView
 from vtalign_data.stage import Row
 
@@ -22,6 +23,8 @@ def _object(text: str) -> dict[str, Any]:
 
 def candidate_pair(row: Row) -> PreferencePair:
     """The pair of a candidate row, not scored yet; its difficulty is the nominal one, by strength."""
+    # a truth and a wrong answer have phrases that differ (RRPO); other sides are written anew, and training finds theirs
+    spans = differing_spans(row["chosen"], row["rejected"]) if row["source"] == "annotation" else ((), ())
     return PreferencePair(
         pair_id=row["pair_id"],
         group_id=row["group_id"],
@@ -39,6 +42,8 @@ def candidate_pair(row: Row) -> PreferencePair:
         source=row["source"],
         kind=row["kind"],
         perturbation=AppliedPerturbation(row["name"], row["strength"], row["seed"], _object(row["parameters"])),
+        chosen_spans=spans[0],
+        rejected_spans=spans[1],
         chosen_requests=tuple(row["chosen_requests"]),
         rejected_requests=tuple(row["rejected_requests"]),
         difficulty=difficulty_from_strength([row["pair_id"]], [row["strength"]])[0],

@@ -2,17 +2,21 @@
 
 from pathlib import Path
 from string import Formatter
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from vtalign.config import Config, validate_config
 from vtalign.models.positions import Positions
+from vtalign.preference.pair import Source
+from vtalign.remote.config import ServerSettings
 from vtalign.video.limits import DecodeLimits
 from vtalign.video.perturbation_spec import PerturbationSpec
 from vtalign.video.sample import FramePolicy
+from vtalign_data.annotated.config import AnnotationConfig
 from vtalign_data.runners.config import RunnerConfig
 from vtalign_data.select_config import SelectConfig
+from vtalign_data.text_pairs.config import TextConfig
 
 
 def _check_fields(template: str, allowed: set[str], needed: set[str]) -> str:
@@ -210,6 +214,13 @@ class BuildConfig(Config):
         description="what the video-level responses answer; one per video, so that its responses share a row",
     )
     questions: QuestionConfig = QuestionConfig()
+    sources: tuple[Source, ...] = Field(
+        ("self", "text"),
+        min_length=1,
+        description="which pairs are made: self = responses that the model wrote, text = questions on its descriptions, annotation",
+    )
+    annotations: AnnotationConfig | None = Field(None, description="source annotation: questions and captions with their truth")
+    text_pairs: TextConfig | None = Field(None, description="text-only pairs from the clip descriptions, into the folder text/")
     filters: FilterConfig = FilterConfig()
     balance: BalanceConfig = BalanceConfig()
     select: SelectConfig = SelectConfig()
@@ -234,6 +245,23 @@ class BuildConfig(Config):
                 raise ValueError(f"perturbation {label} is there twice")
         return value
 
+    @model_validator(mode="after")
+    def _annotations_are_used(self) -> Self:
+        if (self.annotations is not None) != ("annotation" in self.sources):
+            raise ValueError("source annotation and the settings under annotations (its file) go together")
+        return self
+
+    @property
+    def needs_captions(self) -> bool:
+        """Whether clips have to be described."""
+        return bool({"self", "text"} & set(self.sources)) or self.text_pairs is not None
+
     def result_settings(self) -> dict[str, object]:
         """What decides the pairs: not where they go, nor who and how many make them."""
-        return self.model_dump(mode="json", exclude={"out", "workers", "frame_cache", "model_batch_size", "runner"})
+        judge: dict[str, Any] = {
+            "batch_size": True,
+            "device": True,
+            "server": {name: True for name in ServerSettings.model_fields},
+        }
+        places = dict.fromkeys(("out", "workers", "frame_cache", "model_batch_size", "runner"), True)
+        return self.model_dump(mode="json", exclude={**places, "annotations": {"judge": judge}})

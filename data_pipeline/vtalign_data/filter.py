@@ -11,12 +11,13 @@ The first rule that a pair breaks is its reason:
 - `duplicate`: the same prompt and sides were made of this view before (by another perturbation).
 
 Pairs of kind `view` say the same on both sides by design: `empty` and `placeholder` are their rules, and they are duplicates where
-they show the same as well.
+they show the same as well. Answers of source `annotation` were found wrong: one may be a part of the truth all the same (2 of 12).
 """
 
 from collections.abc import Callable, Sequence
 
 from vtalign.preference.pair import VIEW_KIND
+from vtalign_data.annotated.annotation import ANNOTATED_KINDS
 from vtalign_data.config import FilterConfig
 from vtalign_data.responses import SCHEMA as SCHEMA
 from vtalign_data.stage import BatchResult, Rejected, Row
@@ -36,12 +37,13 @@ def filter_candidates(views: Sequence[Sequence[Row]], config: FilterConfig, plac
         "length_ratio": lambda row: _length_ratio(row, config),
     }
     of_views = {name: rules[name] for name in ("empty", "placeholder")}
+    of_answers = {name: rule for name, rule in rules.items() if name != "containment"}
     result = BatchResult()
     for rows in views:
         seen: dict[tuple[str, str, str, str], str] = {}
         for row in rows:
             is_view = row["kind"] == VIEW_KIND
-            kept_rules = of_views if is_view else rules
+            kept_rules = of_views if is_view else of_answers if row["kind"] in ANNOTATED_KINDS else rules
             broken = next(((name, said) for name, rule in kept_rules.items() if (said := rule(row)) is not None), None)
             if broken is None:
                 content = row["prompt"], row["chosen"], row["rejected"], row["perturbed_view_id"] if is_view else ""

@@ -117,10 +117,12 @@ def make_candidates(
         prompt = config.response_prompts[seed_from("prompt", view_id, config.seed) % len(config.response_prompts)]
         sides = (next(responses), next(responses))
         used = ([clip.request_id for clip in clean], [clip.request_id for clip in perturbed])
-        if compares_views(row):  # both sides are the clean response; questions would be alike too
+        if compares_views(row) and "self" in config.sources:  # both sides are the clean response; questions would be alike too
             result.rows.append(_candidate(common, VIEW_KIND, "self", prompt, sides, used))
+        elif "self" in config.sources:
+            result.rows.append(_candidate(common, "response", "self", prompt, sides, used))
+        if compares_views(row) or "text" not in config.sources:
             continue
-        result.rows.append(_candidate(common, "response", "self", prompt, sides, used))
         writer = writers.setdefault(view_id, QuestionWriter(config.questions, view_id, config.seed))
         for text, question in writer.ask(clean, perturbed):
             answers = (config.questions.answer.format(question.right.text), config.questions.answer.format(question.wrong.text))

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -177,3 +177,20 @@ def _call(process: "Process[T]", batches: Iterable[tuple[int, Sequence[T]]]) -> 
         raise TypeError("a task needs a runner")
     for number, batch in batches:
         yield number, process(batch)
+
+
+class RunStage(Protocol):
+    """How a build runs one stage to its end. `units`: what goes in and what comes out; a `required` stage that leaves nothing ends the
+    run."""
+
+    def __call__(
+        self,
+        name: str,
+        units: tuple[str, str],
+        schema: pa.Schema,
+        items: Sequence[T],
+        key: Callable[[T], str],
+        process: "Process[T]",
+        batch_size: int | None,
+        required: bool = True,
+    ) -> Stage: ...

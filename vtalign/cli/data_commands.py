@@ -1,4 +1,4 @@
-"""`vtalign data synth`, `data build`, `data inspect`, `data export` and `data import`."""
+"""`vtalign data synth`, `data build`, `data text`, `data inspect`, `data export` and `data import`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -99,7 +99,8 @@ def build(
     chosen = {"runner.kind": runner, "runner.address": ray_address}
     overrides += [f"{key}={value}" for key, value in chosen.items() if value is not None]
     config = load_config(BuildConfig, path, overrides, videos=videos, model=model, out=out)
-    forbid_network_except_for(config.model)
+    judge = config.annotations.judge if config.annotations is not None else None
+    forbid_network_except_for(config.model, *([judge.model] if judge is not None and judge.model is not None else []))
     from rich.console import Console
 
     from vtalign.cli.build_evidence import build_report
@@ -111,6 +112,30 @@ def build(
         summary = run_build(config, progress)
     write_build_report(config.out / "report.html", build_report(summary.to_dict(), config))
     Console().print(summary.table())
+
+
+@app.command()
+def text(
+    captions: Annotated[Path, typer.Argument(metavar="CAPTIONS", help="JSONL, one list a line: {captions: [..]} in time order.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[key=value ...]", help="Overrides, such as questions.per_kind=2.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder: OUT/pairs and OUT/sft.jsonl; run again to resume.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, same questions.")] = None,
+    strict: Annotated[bool | None, typer.Option("--strict", help="Stop at the first line that cannot be read.")] = None,
+) -> None:
+    """Questions about the order of captions, without video: preference pairs and SFT rows, right and wrong by rule."""
+    from vtalign.config import load_config
+    from vtalign_data.text_pairs.config import TextRunConfig
+
+    config = load_config(TextRunConfig, None, arguments or [], captions=captions, out=out, seed=seed, strict=strict)
+    forbid_network_except_for()
+    from vtalign_data.progress import ConsoleProgress
+    from vtalign_data.text_pairs.run import run_text
+
+    with ConsoleProgress() as progress:
+        summary = run_text(config, progress)
+    print(summary.line())
 
 
 @app.command()

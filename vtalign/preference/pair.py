@@ -73,7 +73,8 @@ class TokenLogps:
 class PreferencePair:
     """One prompt and two sides (schema version 1, one row of `pairs/`).
 
-    `view` is the clean view, `sampling` says how it was sampled (frame policy and reader), `rejected_view` is the view of the
+    `view` is the clean view, None for a pair of text alone (its `view_id` is empty, `video_id` names what its prompt tells of, and
+    `video` may be empty); `sampling` says how it was sampled (frame policy and reader), `rejected_view` is the view of the
     rejected side where that differs (VDPO), `perturbed_view` what the perturbation made of `view`. `video` is a path relative
     to the root of the corpus; `other_videos` are (video_id, path) of the videos that a view shows besides it. `kind` names how
     the pair was made (`response`, or a kind of question), `*_requests` are the ids of the model's answers that a side is put
@@ -85,7 +86,7 @@ class PreferencePair:
     video_id: str
     video: str
     view_id: str
-    view: VideoView
+    view: VideoView | None
     prompt: str
     chosen: str
     rejected: str
@@ -108,12 +109,14 @@ class PreferencePair:
     @property
     def paths(self) -> dict[str, str]:
         """video_id -> path of every video that the pair's views may show."""
+        if self.view is None:
+            return {}
         return {self.video_id: self.video, **dict(self.other_videos)}
 
     @property
     def clean_prompt(self) -> Prompt:
         """The prompt as the model meets it, in scoring and in training alike."""
-        return video_prompt(self.view, self.prompt)
+        return video_prompt(self.view, self.prompt) if self.view is not None else Prompt((self.prompt,))
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,10 @@ PAIR_SCHEMA = pa.schema(
     metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()},
 )
 
-# What a pair cannot do without; the other columns may be absent or null (pairs that another tool wrote).
+# What a pair cannot do without; the other columns may be absent or null (pairs that another tool wrote). A null view is for pairs
+# of source `text` that show nothing.
 _REQUIRED = ("pair_id", "video_id", "video", "view", "prompt", "chosen", "rejected", "source")
+_TEXT_ONLY = "text"
 
 
 def write_pairs(folder: Path, pairs: Iterable[PreferencePair]) -> list[Path]:
@@ -196,7 +198,7 @@ def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
 def pair_row(pair: PreferencePair) -> dict[str, Any]:
     """The pair as one row of `PAIR_SCHEMA`."""
     row = {name: getattr(pair, name) for name in PAIR_SCHEMA.names}
-    row["view"] = {**pair.view.to_dict(), "sampling": _json(pair.sampling)}
+    row["view"] = {**pair.view.to_dict(), "sampling": _json(pair.sampling)} if pair.view is not None else None
     row["other_videos"] = [{"video_id": video_id, "video": video} for video_id, video in pair.other_videos]
     for name in ("rejected_view", "perturbed_view"):
         row[name] = row[name].to_dict() if row[name] is not None else None
@@ -219,7 +221,7 @@ def pair_of_row(row: Mapping[str, Any], at: str) -> PreferencePair:
         return InputError(f"{at}: column {column}: {problem} (value: {value if len(value) <= 80 else value[:77] + '...'})")
 
     for column in _REQUIRED:
-        if row[column] is None:
+        if row[column] is None and column != "view":
             raise fail(column, "is null")
     for column in ("prompt", "chosen", "rejected"):
         if not row[column].strip():
@@ -235,10 +237,10 @@ def pair_of_row(row: Mapping[str, Any], at: str) -> PreferencePair:
         except (KeyError, TypeError, ValueError) as error:
             raise fail(column, f"is no view ({error})") from None
     view = views["view"]
-    if view is None:
-        raise fail("view", "is no view (it has no slots)")
+    if view is None and (row["source"] != _TEXT_ONLY or views["rejected_view"] or views["perturbed_view"]):
+        raise fail("view", f"is no view (it has no slots; a pair of source {_TEXT_ONLY} without other views can do without)")
     try:
-        sampling = _object(row["view"].get("sampling"))
+        sampling = _object(row["view"].get("sampling")) if view is not None else None
     except ValueError:
         raise fail("view", "its sampling is no JSON object") from None
     try:
@@ -263,7 +265,7 @@ def pair_of_row(row: Mapping[str, Any], at: str) -> PreferencePair:
         counts = len(token_logps.chosen), len(token_logps.rejected)
         if counts != (scores.tokens_chosen, scores.tokens_rejected):
             raise fail("token_logps", f"has {counts[0]} and {counts[1]} tokens, scores say otherwise")
-    view_id = row.get("view_id") or view.view_id
+    view_id = row.get("view_id") or (view.view_id if view is not None else "")
     return PreferencePair(
         pair_id=row["pair_id"],
         group_id=row.get("group_id") or group_id_of(view_id, row["prompt"], row["chosen"]),

@@ -14,9 +14,9 @@ def views_to_score(pairs: Iterable[PreferencePair]) -> list[VideoView]:
     """The views that `score_pairs` asks a frame source for, each once (to prefetch)."""
     views: dict[str, VideoView] = {}
     for pair in pairs:
-        views.setdefault(pair.view.view_id, pair.view)
-        if pair.perturbed_view is not None:
-            views.setdefault(pair.perturbed_view.view_id, pair.perturbed_view)
+        for view in (pair.view, pair.perturbed_view):
+            if view is not None:
+                views.setdefault(view.view_id, view)
     return list(views.values())
 
 

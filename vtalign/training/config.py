@@ -300,9 +300,6 @@ class TrainConfig(Config):
         for stage in self.stages[:-1]:
             if not stage.save_model:
                 raise ValueError(f"stage '{stage.name}': save_model=false, but the next stage starts from its model")
-        for stage in self.stages:
-            if isinstance(stage, PreferenceStage) and stage.videos is None and self.videos is None:
-                raise ValueError(f"stage '{stage.name}': needs a videos folder (its own `videos` or that of the recipe)")
         return self
 
     def videos_of(self, stage: StageSettings) -> Path | None:

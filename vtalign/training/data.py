@@ -139,7 +139,10 @@ def _example(pair: PreferencePair, stage: PreferenceStage) -> PairExample:
         raise InputError(
             f"{at} has no second view (neither rejected_view nor perturbed_view), which kind: vdpo compares with the first"
         )
-    shown = [*pair.view.slots, *(other.slots if stage.compares_views and other is not None else ())]
+    shown = [
+        *(pair.view.slots if pair.view is not None else ()),
+        *(other.slots if stage.compares_views and other is not None else ()),
+    ]
     foreign = {slot.video_id for slot in shown} - pair.paths.keys()
     if foreign:
         raise InputError(f"{at} shows video {min(foreign)}, and has no path for it")

@@ -49,11 +49,12 @@ class PreparedStage:
 def read_stage_data(config: TrainConfig, stage: Stage) -> StageData:
     """Raises InputError where a file, its rows or the videos folder cannot be used."""
     if isinstance(stage, PreferenceStage):
-        require_folder(config.videos_of(stage), stage.name)
         for term in stage.terms:
             if isinstance(term, CustomTerm):
                 find_loss(term.entry_point, term.settings)
         pairs = read_pair_examples(stage, config.seed)
+        if any(pair.views for pair in pairs):
+            require_folder(config.videos_of(stage), stage.name)
         require_difficulties(pairs, stage.curriculum)
         units = len(in_lists(pairs)) if stage.listwise else len(pairs)
         if isinstance(stage.curriculum.stages, int) and stage.curriculum.stages > units:

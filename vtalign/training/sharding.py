@@ -59,7 +59,7 @@ def require_alike_rows(rows: Sequence[PairExample] | Sequence[Conversation], sta
     Devices that share weights must call them equally often, and text alone does not call an encoder. FSDP2 leaves a frozen one whole.
     """
     spread = sharding == "zero3" or (sharding == "fsdp2" and not {"vision", "projector"}.isdisjoint(stage.trainable))
-    if spread and len({bool(row.videos) for row in rows if isinstance(row, Conversation)}) > 1:
+    if spread and len({bool(row.videos if isinstance(row, Conversation) else row.views) for row in rows}) > 1:
         raise InputError(
             f"stage '{stage.name}': {stage.data} has rows with and without video, which cannot be mixed while the vision encoder is "
             "sharded: freeze vision and projector under FSDP2, launch with DDP or ZeRO-2, or put the text into a stage of its own"

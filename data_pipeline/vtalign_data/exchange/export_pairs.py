@@ -163,7 +163,7 @@ def _check_media_root(config: ExportConfig) -> None:
 def _find_videos(pairs: Sequence[PreferencePair], config: ExportConfig) -> tuple[dict[str, str], dict[str, VideoError]]:
     """(name in the rows, error) of each video by its path in the pairs: a file, and under the root."""
     names, lost = {}, {}
-    for video in sorted({pair.video for pair in pairs}):
+    for video in sorted({pair.video for pair in pairs if pair.view is not None}):
         try:
             check_regular(confined(config.videos, video))
             names[video] = _name(config.videos.resolve() / video, config)
@@ -180,7 +180,7 @@ def _name(file: Path, config: ExportConfig) -> str:
 def _paths_by_id(pairs: Sequence[PreferencePair]) -> dict[str, str]:
     """Every path that the pairs have for a video; a view may show several videos."""
     others = {video_id: path for pair in pairs for video_id, path in pair.other_videos}
-    return {**others, **{pair.video_id: pair.video for pair in pairs}}
+    return {**others, **{pair.video_id: pair.video for pair in pairs if pair.view is not None}}
 
 
 def _rendering(config: ExportConfig) -> Rendering:
@@ -190,11 +190,13 @@ def _rendering(config: ExportConfig) -> Rendering:
 
 
 def _clean_is_rendered(pair: PreferencePair, config: ExportConfig) -> bool:
+    if pair.view is None:
+        return False
     return FORMATS[config.to].images or config.render_clean or not is_whole(pair.view)
 
 
 def _rendered(pair: PreferencePair, config: ExportConfig) -> Iterator[VideoView]:
-    if _clean_is_rendered(pair, config):
+    if pair.view is not None and _clean_is_rendered(pair, config):
         yield pair.view
     if pair.rejected_view is not None:
         yield pair.rejected_view
@@ -204,20 +206,21 @@ def _row(
     pair: PreferencePair, config: ExportConfig, names: dict[str, str], failed: dict[str, VideoError], rendering: Rendering
 ) -> dict[str, Any]:
     """Raises RowError, and VideoError where a video of the pair is among `failed` (by path or view id)."""
-    for key in (pair.video, *(view.view_id for view in _rendered(pair, config))):
+    own = [pair.video] if pair.view is not None else []
+    for key in (*own, *(view.view_id for view in _rendered(pair, config))):
         if key in failed:
             raise failed[key]
     row = PreferenceRow(
         pair.prompt,
         pair.chosen,
         pair.rejected,
-        video=names[pair.video],
+        video=names[pair.video] if pair.view is not None else None,
         chosen_spans=pair.chosen_spans,
         rejected_spans=pair.rejected_spans,
         id=pair.pair_id,
         source=pair.source,
     )
-    if _clean_is_rendered(pair, config):
+    if pair.view is not None and _clean_is_rendered(pair, config):
         files = tuple(_name(file, config) for file in rendering.files(pair.view))
         row = replace(row, frames=files) if rendering.as_images else replace(row, video=files[0])
     if pair.rejected_view is not None:

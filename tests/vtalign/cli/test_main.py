@@ -27,8 +27,8 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *([], ["data", "synth"], ["data", "build"], ["data", "inspect"], ["data", "export"], ["data", "import"], ["train"]),
-        *(["eval", "run"], ["eval", "check"], ["eval", "compare"], ["demo"]),
+        *([], ["data", "synth"], ["data", "build"], ["data", "inspect"], ["data", "export"], ["data", "import"]),
+        *(["data", "text"], ["train"], ["eval", "run"], ["eval", "check"], ["eval", "compare"], ["demo"]),
     ],
 )
 def test_every_command_has_help(command: list[str]) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -157,3 +158,19 @@ def test_a_newer_schema_is_refused(tmp_path: Path, full_pair) -> None:
     pq.write_table(table.replace_schema_metadata({"vtalign.schema_version": "2"}), file)
     with pytest.raises(InputError, match="schema version 2; this vtalign reads version 1"):
         read_pairs(file)
+
+
+def test_a_pair_of_text_alone_has_no_view(tmp_path: Path, make_pair) -> None:
+    pair = replace(make_pair(source="text", kind="text_order", video="", sampling=None, perturbation=None), view=None, view_id="")
+    (file,) = write_pairs(tmp_path, [pair])
+    assert read_pairs(tmp_path) == [pair] and pair.clean_prompt.parts == ("What happens?",) and pair.paths == {}
+    rewrite(file, lambda row: row.update(source="self"))
+    with pytest.raises(InputError, match="row 0: column view: is no view"):
+        read_pairs(tmp_path)
+    rewrite(file, lambda row: row.update(source="text", perturbed_view={"fps": 1.0, "slots": [slot("video-0")]}))
+    with pytest.raises(InputError, match="row 0: column view: is no view"):
+        read_pairs(tmp_path)
+
+
+def slot(video_id: str) -> dict[str, object]:
+    return {"video_id": video_id, "frame": 0, "time": 0.0, "transform": None}

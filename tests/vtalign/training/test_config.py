@@ -53,7 +53,6 @@ from vtalign.training.config import DPOStage, SFTStage, TrainConfig
         ({"sft": {"name": "dpo"}}, "same name"),
         ({"sft": {"name": "../up"}}, "name"),
         ({"sft": {"beta": 0.1}}, "beta: unknown key"),
-        ({"videos": None}, "needs a videos folder"),
         ({"log_every": 3, "save_every": 10}, "no multiple of log_every"),
         ({"dtype": "float16"}, "dtype"),
         ({"stages": {"0": {"learning_rate": 1}}}, "list of stages"),

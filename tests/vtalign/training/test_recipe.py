@@ -172,6 +172,7 @@ def test_bad_input_is_refused_before_a_model_is_read(recipe: Recipe, tmp_path: P
         ({"dpo": {"data": str(tmp_path / "none")}}, "none"),
         ({"sft": {"data": str(tmp_path / "none.jsonl")}}, "no such file"),
         ({"videos": str(tmp_path / "nowhere")}, "no such videos folder"),
+        ({"videos": None}, "its data shows videos; say where they are"),
     ):
         with pytest.raises(InputError, match=said):
             run_recipe(recipe(tmp_path / "run", model=str(tmp_path / "no-model"), **change))

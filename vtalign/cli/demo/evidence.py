@@ -112,8 +112,9 @@ def _cards(seed: Seed) -> list[PairCard]:
     """The first pairs, one of each perturbation (video-level responses) and one of each kind of question."""
     pairs = read_pairs(seed.pairs / "pairs")
     chosen: dict[str, PreferencePair] = {}
-    for pair in sorted(pairs, key=lambda pair: (len(pair.view), pair.pair_id)):
-        if pair.perturbation is not None and pair.perturbed_view is not None and len(pair.view) >= 12:
+    shown = [(len(pair.view), pair.pair_id, pair) for pair in pairs if pair.view is not None]
+    for slots, _, pair in sorted(shown, key=lambda found: found[:2]):
+        if pair.perturbation is not None and pair.perturbed_view is not None and slots >= 12:
             name = pair.perturbation.label if pair.kind == "response" else pair.kind
             chosen.setdefault(name, pair)
     videos = {video_id: video for pair in chosen.values() for video_id, video in pair.paths.items()}
@@ -122,7 +123,7 @@ def _cards(seed: Seed) -> list[PairCard]:
 
 
 def _card(pair: PreferencePair, store: FrameStore) -> PairCard:
-    assert pair.perturbation is not None and pair.perturbed_view is not None
+    assert pair.perturbation is not None and pair.view is not None and pair.perturbed_view is not None
     card: PairCard = {
         "title": f"{pair.video}: {pair.perturbation.label}",
         "prompt": pair.prompt,

@@ -84,11 +84,12 @@ def inspected_pairs(
     def place(view: VideoView | None, pair: PreferencePair) -> int | None:
         if view is None or not view.slots:
             return None
-        key = view.view_id, pair.view.view_id, pair.video_id
+        clean = pair.view or view
+        key = view.view_id, clean.view_id, pair.video_id
         if key not in places:
-            same = view.view_id == pair.view.view_id
+            same = view.view_id == clean.view_id
             places[key] = len(views)
-            views.append(strip_of(pair.view if same else view, pair.view, segments.get(pair.view_id), table, pair.video_id))
+            views.append(strip_of(clean if same else view, clean, segments.get(pair.view_id), table, pair.video_id))
         return places[key]
 
     cards = [

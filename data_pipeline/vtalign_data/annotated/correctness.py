@@ -1,0 +1,62 @@
+"""Whether an answer is right, by rule. What no rule can tell is undecided, never guessed."""
+
+import re
+from collections import Counter
+from typing import Literal
+
+from vtalign.choices import exact_choice, lenient_choice, mentioned_option, normalise
+from vtalign.preference.words import split_words
+from vtalign_data.annotated.annotation import Annotation, letter, listed_options
+from vtalign_data.annotated.config import AnnotationConfig
+
+Verdict = Literal["right", "wrong", "undecided"]
+
+_YES_NO = ("yes", "no")
+
+
+def verdict_by_rule(reply: str, annotation: Annotation, config: AnnotationConfig) -> Verdict:
+    """Options and yes/no: by the one that the reply chooses. Open answers and captions: right where the reply says the truth word
+    for word, wrong where it shares few words with it; a paraphrase lies between and is undecided."""
+    if not normalise(reply):
+        return "undecided"
+    if annotation.form in ("options", "yes_no"):
+        chosen = chosen_option(reply, annotation)
+        if chosen is None:
+            return "undecided"
+        truth = annotation.truth if annotation.form == "options" else normalise(annotation.truth)
+        return "right" if chosen == truth else "wrong"
+    if normalise(reply) == normalise(annotation.truth) or lenient_choice(reply, [annotation.truth]) is not None:
+        return "right"
+    most = config.max_overlap_caption if annotation.form == "caption" else config.max_overlap_answer
+    return "wrong" if token_f1(reply, annotation.truth) <= most else "undecided"
+
+
+def chosen_option(reply: str, annotation: Annotation) -> str | None:
+    """The only option that the reply names by its letter or its words (`yes` or `no` where there are none); None where it is not
+    clear."""
+    if annotation.form == "yes_no":
+        opening = re.match(r"\W*(yes|no)\b", reply.casefold())
+        mentioned = lenient_choice(reply, _YES_NO)
+        return opening[1] if opening and mentioned in (None, opening[1]) and not _says_both(reply) else mentioned
+    options = annotation.options
+    exact = exact_choice(reply, options)
+    if exact is not None:
+        return exact
+    by_letter = {letter(index): option for index, option in enumerate(options)}
+    if len(plain := re.sub(r"[^\w]", "", reply)) == 1 and plain.upper() in by_letter:
+        return by_letter[plain.upper()]
+    whole = dict(zip(listed_options(options), options, strict=True))
+    spellings = {option: (line[0], option, line) for line, option in whole.items()}
+    return mentioned_option(reply, spellings)
+
+
+def token_f1(text: str, truth: str) -> float:
+    """Harmonic mean of precision and recall of words, each counted as often as it occurs; punctuation aside (as SQuAD's F1)."""
+    said, true = (Counter(word.key for word in split_words(one) if not word.is_punctuation) for one in (text, truth))
+    shared = (said & true).total()
+    return 2 * shared / (said.total() + true.total()) if shared else 0.0
+
+
+def _says_both(reply: str) -> bool:
+    words = set(re.findall(r"\w+", reply.casefold()))
+    return {"yes", "no"} <= words
