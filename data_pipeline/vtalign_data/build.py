@@ -20,12 +20,16 @@ from vtalign.preference.schema import SCHEMA_VERSION
 from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.readers import check_reader
-from vtalign_data import balance, captions, clips, filter, ingest, perturbations, responses, scan, score, views
+from vtalign_data import balance, captions, clips, filter, perturbations, responses, score, views
 from vtalign_data.config import BuildConfig
+from vtalign_data.corpus import ingest_corpus, list_source
+from vtalign_data.listing.index import Listing
+from vtalign_data.listing.source import Source, find_source
 from vtalign_data.pairs import write_scored_pairs
 from vtalign_data.progress import BuildProgress, SilentProgress
 from vtalign_data.run_model import RunModel
 from vtalign_data.stage import BatchResult, Row, Stage, StageCounts
+from vtalign_data.stage_rows import StageRows
 from vtalign_data.summary import BuildSummary, count_pairs, require_some
 
 T = TypeVar("T")
@@ -39,16 +43,16 @@ def run_build(config: BuildConfig, progress: BuildProgress | None = None) -> Bui
     Raises InputError (nothing to read, no model, a folder that is not ours), RunFailed where no pairs are left.
     """
     started = time.monotonic()
-    root, listed = scan.list_videos(config.videos, config.root)
+    source = find_source(config.videos, config.root, config.columns, config.extensions)
     check_reader(config.reader)
     with ExitStack() as stack:
-        build = _Build(config, root, listed, progress or SilentProgress(), stack)
+        build = _Build(config, source, progress or SilentProgress(), stack)
         _claim(build)
         return build.run(started)
 
 
 def _claim(build: "_Build") -> None:
-    """Take the run folder; give a new one back where the model then turns out not to load."""
+    """Take the run folder; give a new one back where nothing is listed or the model turns out not to load."""
     out = build.config.out
     was_there = out.exists()
     resuming = claim_run_folder(out, build.settings(), "data build")
@@ -56,6 +60,7 @@ def _claim(build: "_Build") -> None:
         if leftover.is_file():
             leftover.unlink()
     try:
+        _ = build.listing
         _ = build.model.facts
     except VTAlignError:
         if not resuming:
@@ -68,8 +73,8 @@ def _claim(build: "_Build") -> None:
 class _Build:
     """One run: its stages in order, and what they share."""
 
-    def __init__(self, config: BuildConfig, root: Path, listed: Sequence[str], progress: BuildProgress, stack: ExitStack) -> None:
-        self.config, self.root, self.listed = config, root, listed
+    def __init__(self, config: BuildConfig, source: Source, progress: BuildProgress, stack: ExitStack) -> None:
+        self.config, self.source, self.root = config, source, source.root
         self.model = RunModel(config)
         self._progress, self._stack = progress, stack
         self._counts: list[StageCounts] = []
@@ -84,6 +89,10 @@ class _Build:
         return {"config": {**config.result_settings(), **named}, "versions": versions}
 
     @cached_property
+    def listing(self) -> Listing:
+        return list_source(self.source, self.config.out, self.config.limit)
+
+    @cached_property
     def workers(self) -> DecodeWorkers:
         return self._stack.enter_context(DecodeWorkers(self.config.workers, self.config.limits))
 
@@ -92,25 +101,14 @@ class _Build:
         size = config.batch_size
         placeholders = tuple(dict.fromkeys([*config.filters.placeholders, *facts.special_tokens]))
 
-        scanned = self._stage(
-            "01-scan", ("file", "file"), scan.SCHEMA, self.listed, str, lambda batch: scan.scan(batch, self.root), size
-        )
-        ingested = self._stage(
-            "02-ingest",
-            ("video", "video"),
-            ingest.SCHEMA,
-            ingest.group_copies(scanned.rows()),
-            lambda copies: copies[0]["video_id"],
-            lambda batch: ingest.ingest(batch, self.root, self.workers, config.reader),
-            size,
-        )
+        ingested = ingest_corpus(config, self.root, self.listing, self.workers, self._stage)
         infos = {row["video_id"]: row for row in ingested.rows()}
         self._tell_warnings(infos.values())
         viewed = self._stage(
             "03-views",
             ("video", "video"),
             views.SCHEMA,
-            list(infos.values()),
+            StageRows(ingested),
             lambda row: row["video_id"],
             lambda batch: views.make_views(batch, facts.policy, config.reader),
             size,
@@ -119,7 +117,7 @@ class _Build:
             "04-clips",
             ("video", "video"),
             clips.SCHEMA,
-            list(viewed.rows()),
+            StageRows(viewed),
             _view_id,
             lambda batch: clips.make_clips(batch, infos, config.clips, self.root, self.workers, config.reader),
             size,
@@ -128,7 +126,7 @@ class _Build:
             "05-perturbations",
             ("video", "perturbed view"),
             perturbations.SCHEMA,
-            list(clipped.rows()),
+            StageRows(clipped),
             _view_id,
             lambda batch: perturbations.make_perturbations(batch, config.perturbations, config.seed),
             size,
