@@ -16,9 +16,14 @@ from vtalign.errors import InputError
 
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Write `data` so that `path` either keeps its old content or has all of the new one, also across a power cut."""
+    write_atomic_lines(path, (data,))
+
+
+def write_atomic_lines(path: Path, lines: Iterable[bytes | str]) -> None:
+    """Like `write_atomic`, for what need not fit into memory; line ends are the caller's."""
     temporary = _temporary(path)
     with temporary.open("wb") as handle:
-        handle.write(data.encode() if isinstance(data, str) else data)
+        handle.writelines(line.encode() if isinstance(line, str) else line for line in lines)
         handle.flush()
         os.fsync(handle.fileno())
     os.replace(temporary, path)
@@ -34,6 +39,18 @@ def write_parquet(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> 
     """Atomic Parquet file of `rows` under an explicit schema (an empty list gives an empty, readable file)."""
     temporary = _temporary(path)
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+    with temporary.open("rb") as handle:
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)
+    _sync_folder(path.parent)
+
+
+def write_parquet_batches(path: Path, batches: Iterable[list[dict[str, Any]]], schema: pa.Schema) -> None:
+    """Like `write_parquet`, holding one batch (a row group) at a time."""
+    temporary = _temporary(path)
+    with pq.ParquetWriter(temporary, schema) as writer:
+        for rows in batches:
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
     with temporary.open("rb") as handle:
         os.fsync(handle.fileno())
     os.replace(temporary, path)

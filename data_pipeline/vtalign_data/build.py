@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,12 +15,15 @@ from vtalign.errors import VTAlignError
 from vtalign.preference.pair import VIEW_KIND
 from vtalign.video.frames import FrameStore
 from vtalign.video.readers import check_reader
-from vtalign_data import balance, captions, clips, filter, ingest, perturbations, responses, scan, score, selection, views
+from vtalign_data import balance, captions, clips, filter, perturbations, responses, scan, score, selection, views
 from vtalign_data.annotated.stages import annotated_candidates
 from vtalign_data.card import BuildFacts, dataset_card
 from vtalign_data.config import BuildConfig
+from vtalign_data.corpus import ingest_corpus, list_source
 from vtalign_data.distractors import distractor_pool
 from vtalign_data.lengths import PairLength
+from vtalign_data.listing.index import Listing
+from vtalign_data.listing.source import Source, find_source
 from vtalign_data.pair_statistics import pair_statistics
 from vtalign_data.pairs import put_pairs
 from vtalign_data.progress import BuildProgress, SilentProgress
@@ -28,6 +32,7 @@ from vtalign_data.runners.task import VIDEO_LM, WORKERS, Process, Runner, made, 
 from vtalign_data.runners.tools import WorkTools
 from vtalign_data.select_config import SelectConfig
 from vtalign_data.stage import BatchResult, Row, Stage, StageCounts
+from vtalign_data.stage_rows import StageRows
 from vtalign_data.summary import BuildSummary, count_pairs, length_states, read_lengths, require_some
 from vtalign_data.text_pairs.stages import caption_lists, write_build_text
 from vtalign_data.versions import run_versions
@@ -46,17 +51,17 @@ def run_build(config: BuildConfig, progress: BuildProgress | None = None) -> Bui
     Raises InputError (nothing to read, no model, a folder that is not ours), RunFailed where no pairs are left.
     """
     started = time.monotonic()
-    root, listed = scan.list_videos(config.videos, config.root)
+    source = find_source(config.videos, config.root, config.columns, config.extensions)
     check_reader(config.reader)
     with ExitStack() as stack:
         runner, tools = open_runner(config, stack)
-        build = _Build(config, root, listed, progress or SilentProgress(), runner, tools)
+        build = _Build(config, source, progress or SilentProgress(), runner, tools)
         _claim(build)
         return build.run(started)
 
 
 def _claim(build: "_Build") -> None:
-    """Take the run folder; give a new one back where the model then turns out not to load."""
+    """Take the run folder; give a new one back where nothing is listed or the model turns out not to load."""
     out = build.config.out
     was_there = out.exists()
     resuming = claim_run_folder(out, build.settings(), "data build", _LATER)
@@ -64,6 +69,7 @@ def _claim(build: "_Build") -> None:
         if leftover.is_file():
             leftover.unlink()
     try:
+        _ = build.listing
         _ = build.model.facts
     except VTAlignError:
         if not resuming:
@@ -76,10 +82,8 @@ def _claim(build: "_Build") -> None:
 class _Build:
     """One run: its stages in order, and what they share."""
 
-    def __init__(
-        self, config: BuildConfig, root: Path, listed: Sequence[str], progress: BuildProgress, runner: Runner, tools: WorkTools
-    ) -> None:
-        self.config, self.root, self.listed = config, root, listed
+    def __init__(self, config: BuildConfig, source: Source, progress: BuildProgress, runner: Runner, tools: WorkTools) -> None:
+        self.config, self.source, self.root = config, source, source.root
         self.model = tools.model
         self._progress, self._runner = progress, runner
         self._counts: list[StageCounts] = []
@@ -91,30 +95,23 @@ class _Build:
         named = {"videos": str(config.videos.resolve()), "root": str(self.root.resolve()), "model": model}
         return {"config": {**config.result_settings(), **named}, "versions": run_versions()}
 
+    @cached_property
+    def listing(self) -> Listing:
+        return list_source(self.source, self.config.out, self.config.limit)
+
     def run(self, started: float) -> BuildSummary:
         config, facts = self.config, self.model.facts
         size = config.batch_size
         placeholders = tuple(dict.fromkeys([*config.filters.placeholders, *facts.special_tokens]))
 
-        scanned = self._stage(
-            "01-scan", ("file", "file"), scan.SCHEMA, self.listed, str, task(scan.scan, self.root).spread(), size
-        )
-        ingested = self._stage(
-            "02-ingest",
-            ("video", "video"),
-            ingest.SCHEMA,
-            ingest.group_copies(scanned.rows()),
-            lambda copies: copies[0]["video_id"],
-            task(ingest.ingest, self.root, WORKERS, config.reader),
-            size,
-        )
+        ingested = ingest_corpus(config, self.root, self.listing, WORKERS, self._stage)
         infos = {row["video_id"]: row for row in ingested.rows()}
         self._tell_warnings(infos.values())
         viewed = self._stage(
             "03-views",
             ("video", "video"),
             views.SCHEMA,
-            list(infos.values()),
+            StageRows(ingested),
             lambda row: row["video_id"],
             lambda batch: views.make_views(batch, facts.policy, config.reader),
             size,
@@ -123,7 +120,7 @@ class _Build:
             "04-clips",
             ("video", "video"),
             clips.SCHEMA,
-            list(viewed.rows()),
+            StageRows(viewed),
             _view_id,
             task(clips.make_clips, infos, config.clips, self.root, WORKERS, config.reader),
             size,
@@ -133,7 +130,7 @@ class _Build:
             "05-perturbations",
             ("video", "perturbed view"),
             perturbations.SCHEMA,
-            list(clipped.rows()),
+            StageRows(clipped),
             _view_id,
             lambda batch: perturbations.make_perturbations(batch, config.perturbations, config.seed, pool),
             size,
@@ -173,7 +170,7 @@ class _Build:
             required=config.sources in (("self",), ("text",), ("self", "text")),
         )
         annotated = (
-            [annotated_candidates(self._stage, config, self.root, self.model, scanned, perturbed_views, frames)]
+            [annotated_candidates(self._stage, config, self.root, self.model, self._scanned, perturbed_views, frames)]
             if config.annotations is not None
             else []
         )
@@ -273,6 +270,10 @@ class _Build:
         if required:
             require_some(self._counts, self.config.out)
         return stage
+
+    @property
+    def _scanned(self) -> Stage:
+        return Stage(self.config.out / "stages" / "01-scan", scan.SCHEMA, "file")
 
     def _tell_warnings(self, rows: Iterable[Row]) -> None:
         """Videos that are read, but not quite as they should be (a reader that shows other frames than PyAV, among others)."""

@@ -14,6 +14,7 @@ from vtalign.video.limits import DecodeLimits
 from vtalign.video.perturbation_spec import PerturbationSpec
 from vtalign.video.sample import FramePolicy
 from vtalign_data.annotated.config import AnnotationConfig
+from vtalign_data.ingest_config import ColumnConfig, Extension, IngestConfig
 from vtalign_data.runners.config import RunnerConfig
 from vtalign_data.select_config import SelectConfig
 from vtalign_data.text_pairs.config import TextConfig
@@ -180,10 +181,18 @@ class BalanceConfig(Config):
 class BuildConfig(Config):
     """`vtalign data build`: videos in, preference pairs out."""
 
-    videos: Path = Field(description="a folder, or a manifest of paths (.txt: one per line; .jsonl: key `video`)")
+    videos: Path = Field(
+        description="a folder, a glob (`videos/**/*.mp4`), or a manifest: .txt (a path per line), .jsonl, .csv, .tsv, .parquet"
+    )
     model: str = Field(description="path or Hub id of a video LLM, which describes the clips and scores the pairs")
     out: Path = Field(description="run folder; an interrupted run in it is continued")
     root: Path | None = Field(None, description="manifest paths are relative to it and stay inside (default: the manifest's)")
+    columns: ColumnConfig = ColumnConfig()
+    extensions: tuple[Extension, ...] | None = Field(
+        None, min_length=1, description="files with other ones are not taken (default: of folders those of videos, else any)"
+    )
+    limit: int | None = Field(None, ge=1, description="take the first so many of the listed files, in order of their paths")
+    ingest: IngestConfig = IngestConfig()
     seed: int = 0
     frames: FrameOverride = FrameOverride()
     reader: Literal["pyav", "opencv", "decord"] = "pyav"

@@ -3,8 +3,7 @@
 Where another reader than PyAV is selected, it is compared with PyAV on frames of every video.
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +11,10 @@ import pyarrow as pa
 from vtalign.errors import VideoError
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.probe import VideoInfo
+from vtalign_data.copies import Copies
+from vtalign_data.ingest_config import IngestConfig
 from vtalign_data.stage import BatchResult, Rejected, Row
+from vtalign_data.video_rules import broken_rule
 
 SCHEMA = pa.schema(
     [
@@ -33,19 +35,19 @@ SCHEMA = pa.schema(
 )
 _INFO = tuple(name for name in SCHEMA.names if name not in ("video", "bytes"))
 
-# The scan row of the copy that stays (first path in order), and the paths of the others.
-Copies = tuple[Row, list[str]]
 
+def ingest(
+    batch: Sequence[Copies],
+    root: Path,
+    workers: DecodeWorkers,
+    reader: str,
+    rules: IngestConfig,
+    whole: DecodeWorkers | None = None,
+) -> BatchResult:
+    """Probe one batch. A video that cannot be read, or that is another file by now, costs its line; so does one that breaks a rule.
 
-def group_copies(scanned: Iterable[Row]) -> list[Copies]:
-    """Files of the same content together, in order of the first path of each."""
-    by_content = sorted(scanned, key=lambda row: (row["video_id"], row["video"]))
-    groups = [list(rows) for _, rows in groupby(by_content, key=lambda row: row["video_id"])]
-    return sorted(((first, [row["video"] for row in others]) for first, *others in groups), key=lambda copies: copies[0]["video"])
-
-
-def ingest(batch: Sequence[Copies], root: Path, workers: DecodeWorkers, reader: str) -> BatchResult:
-    """Probe one batch. A video that cannot be read, or that is another file by now, costs its line."""
+    `whole`: workers that decode every frame of long videos too (`check: full`).
+    """
     result = BatchResult()
     probed = workers.map_probe([root / row["video"] for row, _ in batch])
     for (row, copies), info in zip(batch, probed, strict=True):
@@ -55,14 +57,32 @@ def ingest(batch: Sequence[Copies], root: Path, workers: DecodeWorkers, reader: 
             result.rejected.append(Rejected(row["video"], "failed", info.reason, info.detail))
         elif info.video_id != row["video_id"]:
             result.rejected.append(Rejected(row["video"], "failed", "changed", "another content than when the run scanned it"))
+        elif (rule := broken_rule(info, rules)) is not None:
+            result.rejected.append(Rejected(row["video"], "filtered", *rule))
         else:
             result.rows.append({"video": row["video"], "bytes": row["bytes"], **info.to_dict()})
+    if whole is not None:
+        result = _decoded_whole(result, root, whole)
     return result if reader == "pyav" else _compared(result, root, workers, reader)
 
 
 def info_of(row: Row) -> VideoInfo:
     """The `VideoInfo` of an ingest row."""
     return VideoInfo.from_dict({name: row[name] for name in _INFO})
+
+
+def _decoded_whole(result: BatchResult, root: Path, whole: DecodeWorkers) -> BatchResult:
+    """Long videos, of which three frames were decoded, are decoded from end to end; what fails or has other frames is lost."""
+    long = [row for row in result.rows if row["access"] == "seek"]
+    rejected = list(result.rejected)
+    for row, info in zip(long, whole.map_probe([root / row["video"] for row in long]), strict=True):
+        if isinstance(info, VideoError):
+            rejected.append(Rejected(row["video"], "failed", info.reason, info.detail))
+        elif info.frames != row["frames"]:
+            detail = f"{row['frames']} frames by its packets, {info.frames} decoded"
+            rejected.append(Rejected(row["video"], "failed", "lies", detail))
+    lost = {loss.id for loss in rejected}
+    return BatchResult([row for row in result.rows if row["video"] not in lost], rejected)
 
 
 def _compared(result: BatchResult, root: Path, workers: DecodeWorkers, reader: str) -> BatchResult:

@@ -10,9 +10,11 @@
 Batches are cut from the sorted input, not from arrival, so any number of workers, kills and restarts gives the same files.
 """
 
+import hashlib
 import json
-from collections import Counter
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -20,9 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vtalign.artifacts import read_jsonl, write_atomic, write_json, write_parquet
+from vtalign.artifacts import read_jsonl, write_atomic, write_atomic_lines, write_json, write_parquet
 from vtalign.errors import InputError
-from vtalign.ids import stable_id
+from vtalign_data.scratch import insert_all, scratch_database
 
 if TYPE_CHECKING:
     from vtalign_data.runners.task import Process, Runner
@@ -97,11 +99,8 @@ class Stage:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._remove_leftovers()
-        keys = [key(item) for item in items]
-        if len(set(keys)) != len(keys):
-            raise ValueError(f"{self.name}: input ids are not distinct")
         size = batch_size or max(1, len(items))
-        self._claim({"input": stable_id("input", keys), "items": len(keys), "batch_size": size})
+        self._claim({"input": self._input_id(map(key, items)), "items": len(items), "batch_size": size})
         starts = range(0, len(items), size)
         found = [number for number in range(len(starts)) if self._part(number).is_file()]
         pending = sorted(set(range(len(starts))) - set(found))
@@ -155,14 +154,38 @@ class Stage:
                 "the videos changed since: choose another output folder"
             )
 
+    def _input_id(self, keys: Iterator[str]) -> str:
+        """`stable_id("input", [key, ..])` of keys that need not fit into memory. Raises ValueError where one comes twice."""
+        digest = hashlib.sha256(b'["input",[')
+        with closing(scratch_database(self.folder)) as database:
+            database.execute("CREATE TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID")
+
+            def seen() -> Iterator[tuple[bytes]]:
+                for number, key in enumerate(keys):
+                    text = json.dumps(key).encode()
+                    digest.update(b"," + text if number else text)
+                    yield (text,)
+
+            try:
+                insert_all(database, "INSERT INTO seen VALUES (?)", seen())
+            except sqlite3.IntegrityError:
+                raise ValueError(f"{self.name}: input ids are not distinct") from None
+        digest.update(b"]]")
+        return f"input-{digest.hexdigest()[:16]}"
+
     def _complete(self, batches: int) -> None:
-        losses = [row for number in range(batches) for row in read_jsonl(self._losses(number))]
-        losses.sort(key=lambda row: (row["id"], row["reason"]))
-        write_atomic(self.folder / "rejected.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in losses))
-        by_outcome = {
-            outcome: dict(sorted(Counter(row["reason"] for row in losses if row["outcome"] == outcome).items()))
-            for outcome in ("filtered", "failed")
-        }
+        """Sort the losses of all batches into one file, on disk: a million of them may be lost."""
+        by_outcome: dict[str, dict[str, int]] = {}
+        with closing(scratch_database(self.folder)) as database:
+            database.execute("CREATE TABLE losses (id TEXT, reason TEXT, outcome TEXT, line TEXT)")
+            losses = (row for number in range(batches) for row in read_jsonl(self._losses(number)))
+            texts = ((row["id"], row["reason"], row["outcome"], json.dumps(row, ensure_ascii=False) + "\n") for row in losses)
+            insert_all(database, "INSERT INTO losses VALUES (?, ?, ?, ?)", texts)
+            lines = database.execute("SELECT line FROM losses ORDER BY id, reason, rowid")
+            write_atomic_lines(self.folder / "rejected.jsonl", (line for (line,) in lines))
+            counted = "SELECT reason, count(*) FROM losses WHERE outcome = ? GROUP BY reason ORDER BY reason"
+            for outcome in ("filtered", "failed"):
+                by_outcome[outcome] = dict(database.execute(counted, (outcome,)))
         kept = sum(pq.read_metadata(self._part(number)).num_rows for number in range(batches))
         write_json(self.folder / "complete.json", {"batches": batches, "kept": kept, **by_outcome})
 

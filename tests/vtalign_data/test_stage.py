@@ -1,7 +1,10 @@
+import json
+
 import pyarrow as pa
 import pytest
 
 from vtalign.errors import InputError
+from vtalign.ids import stable_id
 from vtalign_data.stage import BatchResult, Rejected, Stage
 
 SCHEMA = pa.schema([("id", pa.string()), ("square", pa.int64())])
@@ -99,6 +102,19 @@ def test_another_input_is_refused(tmp_path) -> None:
     run(tmp_path / "s", Work())
     with pytest.raises(InputError, match=r"s: was begun with another input \(25 numbers then, 24 now\)"):
         run(tmp_path / "s", Work(), ITEMS[1:])
+
+
+def test_the_input_is_named_by_the_digest_of_its_ids(tmp_path) -> None:
+    """The same one as that of the list in memory, so that runs of earlier versions go on."""
+    for number, items in enumerate(([], ITEMS, ["é视", 'quo"te', "x\udcff"])):
+        stage = Stage(tmp_path / str(number), SCHEMA, "number")
+        stage.run(items, str, lambda batch: BatchResult(), batch_size=2)
+        assert json.loads((stage.folder / "input.json").read_text())["input"] == stable_id("input", items)
+
+
+def test_ids_must_differ(tmp_path) -> None:
+    with pytest.raises(ValueError, match="not distinct"):
+        run(tmp_path / "s", Work(), ["001", "002", "001"])
 
 
 def test_no_input_and_one_batch_of_all(tmp_path) -> None:

@@ -83,7 +83,7 @@ def build(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[CONFIG] [key=value ...]", help="Config file, then overrides.")
     ] = None,
-    videos: Annotated[Path | None, typer.Option(help="Folder of videos.")] = None,
+    videos: Annotated[Path | None, typer.Option(help="Folder, glob (in quotes) or manifest of videos.")] = None,
     model: Annotated[
         str | None, typer.Option(help="Model folder or Hub id that describes the videos and scores the pairs.")
     ] = None,
@@ -91,7 +91,7 @@ def build(
     runner: Annotated[str | None, typer.Option(help="local, or ray: a Ray cluster.")] = None,
     ray_address: Annotated[str | None, typer.Option(help="host:port of the cluster, or auto; default: one of its own.")] = None,
 ) -> None:
-    """Build preference pairs from a folder of videos."""
+    """Build preference pairs from a folder, a glob or a manifest of videos."""
     from vtalign.config import load_config
     from vtalign_data.config import BuildConfig
 

@@ -1,6 +1,6 @@
 """What one process of a build works with: decoder processes, the model, and what tasks have it make of them."""
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from typing import Any, Self
 
@@ -46,5 +46,6 @@ class WorkTools:
             return argument
         if argument not in self._made:
             kwargs = {name: self.resolve(value) for name, value in argument.kwargs.items()}
-            self._made[argument] = argument.make(*(self.resolve(value) for value in argument.args), **kwargs)
+            made = argument.make(*(self.resolve(value) for value in argument.args), **kwargs)
+            self._made[argument] = self._stack.enter_context(made) if isinstance(made, AbstractContextManager) else made
         return self._made[argument]

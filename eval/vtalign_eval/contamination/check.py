@@ -14,11 +14,12 @@ from vtalign.errors import GateNotMet, InputError, VideoError
 from vtalign.ids import file_hash, video_id_of
 from vtalign.preference.pair import PreferencePair
 from vtalign.preference.schema import pair_files, read_pairs
+from vtalign.video.frame_hashes import hash_videos
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.paths import confined
 from vtalign_eval.benchmarks import find_benchmark
 from vtalign_eval.contamination.config import Check, ContaminationConfig
-from vtalign_eval.contamination.frame_hashes import frame_matches, hash_videos
+from vtalign_eval.contamination.frame_matches import frame_matches
 from vtalign_eval.contamination.names import source_names
 from vtalign_eval.contamination.text import gram_size, text_matches, words_of
 from vtalign_eval.items import Item

@@ -3,10 +3,10 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-import pytest
 
+from vtalign.video.frame_hashes import hash_videos
 from vtalign.video.isolated import DecodeWorkers
-from vtalign_eval.contamination.frame_hashes import frame_hash, frame_matches, hash_videos
+from vtalign_eval.contamination.frame_matches import frame_matches
 
 
 def scene(seed: int) -> np.ndarray:
@@ -29,13 +29,6 @@ def write(path: Path, frames: list[np.ndarray], *, crf: int = 20, size: tuple[in
             container.mux(stream.encode(av.VideoFrame.from_ndarray(cv2.resize(image, size), format="rgb24")))
         container.mux(stream.encode())
     return path
-
-
-def test_the_bits_by_hand() -> None:
-    ramp = np.repeat(np.linspace(0, 248, 9).astype(np.uint8)[None, :, None], 8, axis=0).repeat(3, axis=2)
-    assert frame_hash(ramp) == np.uint64(2**64 - 1)
-    assert frame_hash(ramp[:, ::-1].copy()) == np.uint64(0)
-    assert frame_hash(np.full((20, 30, 3), 7, np.uint8)) is None
 
 
 def test_footage_is_found_resized_compressed_reversed_and_cut_and_other_footage_is_not(tmp_path: Path) -> None:
@@ -76,10 +69,3 @@ def test_different_real_clips_do_not_match(shared_data: Path) -> None:
     assert not failed
     found = {(match.video, match.other) for match in frame_matches(hashes, hashes, max_distance=6, min_share=0.5)}
     assert found == {(name, name) for name in names}
-
-
-@pytest.mark.parametrize("gain", [0.6, 1.2])
-def test_brightness_does_not_move_the_hash_far(gain: float) -> None:
-    image = (scene(7) * 0.8).astype(np.uint8)
-    changed = np.clip(image * gain, 0, 255).astype(np.uint8)
-    assert np.bitwise_count(frame_hash(image) ^ frame_hash(changed)) <= 3  # type: ignore[operator]

@@ -1,0 +1,136 @@
+"""Captions and questions that come with a manifest, from its row to the table `annotations.parquet` of the run.
+
+While they wait in the index an annotation is JSON of one row: {"id", "captions", "question", "answer", "options"}, absent where the row
+has none. In the table it is one line per caption and one per question.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from vtalign_data.ingest_config import ColumnConfig
+from vtalign_data.stage import Row
+
+ANNOTATIONS = "annotations.parquet"
+SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("video", pa.string()),
+        ("kind", pa.string()),  # caption | qa
+        ("text", pa.string()),  # the caption
+        ("question", pa.string()),
+        ("answer", pa.string()),  # where there are options: the text of the right one
+        ("options", pa.list_(pa.string())),  # null where there are none
+        ("row", pa.int64()),  # line or row of the manifest, from 1
+        ("id", pa.string()),  # the user's own id of the row
+    ]
+)
+
+
+class BadValue(ValueError):
+    """A value that costs its row: a reason to count by and words for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail
+
+
+def read_text(value: Any, column: str) -> str | None:
+    """Text that may be kept, None where there is none (null, empty, blanks). Raises BadValue."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise BadValue("wrong_type", f"{column}: expected text, got {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadValue("bad_utf8", f"{column}: is not valid UTF-8") from None
+    return value if value.strip() else None
+
+
+def read_annotation(values: dict[str, Any], columns: ColumnConfig) -> str | None:
+    """What a row says of its video, as canonical JSON; None where it says nothing. Raises BadValue."""
+    found: dict[str, Any] = {}
+    if columns.caption is not None:
+        captions = _texts(values.get(columns.caption), columns.caption)
+        if captions:
+            found["captions"] = captions
+    if columns.question is not None and columns.answer is not None:
+        question = read_text(values.get(columns.question), columns.question)
+        answer = _plain(values.get(columns.answer), columns.answer)
+        if question is None and answer is not None:
+            raise BadValue("bad_annotation", f"{columns.answer}: an answer without question")
+        if question is not None and answer is None:
+            raise BadValue("bad_annotation", f"{columns.question}: a question without answer")
+        if question is not None and answer is not None:
+            options = _options(values, columns)
+            found |= {"question": question, "answer": _right_option(answer, options, columns.answer) if options else answer}
+            if options:
+                found["options"] = options
+    if not found:
+        return None
+    if columns.id is not None:
+        own = _plain(values.get(columns.id), columns.id)
+        if own is not None:
+            found["id"] = own
+    return json.dumps(found, ensure_ascii=False, sort_keys=True)
+
+
+def annotation_rows(video_id: str, video: str, row: int, annotation: str) -> Iterator[Row]:
+    """The lines of the table that one annotation makes."""
+    found = json.loads(annotation)
+    line = dict.fromkeys(SCHEMA.names) | {"video_id": video_id, "video": video, "row": row, "id": found.get("id")}
+    for caption in found.get("captions", ()):
+        yield line | {"kind": "caption", "text": caption}
+    if "question" in found:
+        asked = {name: found.get(name) for name in ("question", "answer", "options")}
+        yield line | {"kind": "qa", **asked}
+
+
+def _plain(value: Any, column: str) -> str | None:
+    """Text; whole numbers are taken as their digits (Parquet and JSON keep answers and ids as numbers)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float) and value != value:  # how pandas writes that there is none
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return read_text(value, column)
+
+
+def _texts(value: Any, column: str) -> list[str]:
+    if not isinstance(value, list):
+        value = [value]
+    return [text for item in value if (text := read_text(item, column)) is not None]
+
+
+def _options(values: dict[str, Any], columns: ColumnConfig) -> list[str]:
+    names = columns.option_columns
+    if len(names) != 1:
+        return [text for name in names if (text := _plain(values.get(name), name)) is not None]
+    value, name = values.get(names[0]), names[0]
+    if isinstance(value, str) and value.strip():
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise BadValue("bad_annotation", f"{name}: expected a JSON list of options, got {value[:80]!r}") from None
+    if value is None or value == "":
+        return []
+    if not isinstance(value, list):
+        raise BadValue("wrong_type", f"{name}: expected a list of options, got {type(value).__name__}")
+    return [text for item in value if (text := _plain(item, name)) is not None]
+
+
+def _right_option(answer: str, options: list[str], column: str) -> str:
+    """The option that `answer` names: by its text, else by its letter (A, B, ..), else by its number from 0."""
+    if answer in options:
+        return answer
+    plain = answer.strip()
+    number = int(plain) if plain.isascii() and plain.isdigit() and len(plain) < 4 else None
+    if len(plain) == 1 and plain.isascii() and plain.isalpha():
+        number = ord(plain.upper()) - ord("A")
+    if number is None or number >= len(options):
+        raise BadValue("bad_annotation", f"{column}: '{answer[:80]}' names none of the {len(options)} options")
+    return options[number]
