@@ -13,11 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from vtalign.errors import InputError
-from vtalign.video.isolated import DecodeWorkers
 from vtalign_data.config import BuildConfig
 from vtalign_data.corpus import ingest_corpus, list_source, scan_batch_size
 from vtalign_data.listing.annotations import ANNOTATIONS
 from vtalign_data.listing.source import find_source
+from vtalign_data.run_model import RunModel
+from vtalign_data.runners.task import WORKERS, Task
+from vtalign_data.runners.tools import WorkTools
 from vtalign_data.stage import BatchResult, Stage
 
 COLUMNS = {"video": "path", "caption": "text", "question": "q", "answer": "a", "options": "o"}
@@ -83,16 +85,16 @@ def run(manifest: Path, out: Path, dies_at: int | None = None, **settings: Any) 
             if batches == dies_at:
                 raise Dies
             batches += 1
-            result: BatchResult = process(batch)
+            result: BatchResult = process.run(tools, batch) if isinstance(process, Task) else process(batch)
             return result
 
         stage = Stage(out / "stages" / name, schema, units[1])
         stage.run(items, key, counted, batch_size=size)
         return stage
 
-    with DecodeWorkers(1, config.limits) as workers:
+    with WorkTools(config, RunModel(config)) as tools:
         listing = list_source(source, config.out, config.limit)
-        return ingest_corpus(config, source.root, listing, workers, run_stage)
+        return ingest_corpus(config, source.root, listing, WORKERS, run_stage)
 
 
 def losses(out: Path) -> dict[str, str]:
