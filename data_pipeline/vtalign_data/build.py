@@ -30,7 +30,7 @@ from vtalign_data.progress import BuildProgress, SilentProgress
 from vtalign_data.runners.choose import open_runner
 from vtalign_data.runners.task import VIDEO_LM, WORKERS, Process, Runner, made, task
 from vtalign_data.runners.tools import WorkTools
-from vtalign_data.select_config import SelectConfig
+from vtalign_data.score_filter_config import ScoreFilterConfig
 from vtalign_data.stage import BatchResult, Row, Stage, StageCounts
 from vtalign_data.stage_rows import StageRows
 from vtalign_data.summary import BuildSummary, count_pairs, length_states, read_lengths, require_some
@@ -42,7 +42,7 @@ T = TypeVar("T")
 _WARNINGS_TOLD = 5
 
 # Settings that came after the first release, as they are where they change nothing: a run begun without them goes on.
-_LATER = {"config": {"select": SelectConfig().model_dump(mode="json")}}
+_LATER = {"config": {"score_filters": ScoreFilterConfig().model_dump(mode="json")}}
 
 
 def run_build(config: BuildConfig, progress: BuildProgress | None = None) -> BuildSummary:
@@ -293,7 +293,7 @@ class _Build:
 
     def _select(self, pairs: Sequence[selection.ScoredPair], lengths: Mapping[str, PairLength]) -> BatchResult:
         config = self.config
-        selected = selection.select(pairs, lengths, config.select, config.balance.max_accuracy, config.seed)
+        selected = selection.select(pairs, lengths, config.score_filters, config.balance.max_accuracy, config.seed)
         self._keep_lengths("11-select", selected.balanced)
         return selected.result
 

@@ -16,7 +16,7 @@ from vtalign.video.sample import FramePolicy
 from vtalign_data.annotated.config import AnnotationConfig
 from vtalign_data.ingest_config import ColumnConfig, Extension, IngestConfig
 from vtalign_data.runners.config import RunnerConfig
-from vtalign_data.select_config import SelectConfig
+from vtalign_data.score_filter_config import ScoreFilterConfig
 from vtalign_data.text_pairs.config import TextConfig
 
 
@@ -232,7 +232,7 @@ class BuildConfig(Config):
     text_pairs: TextConfig | None = Field(None, description="text-only pairs from the clip descriptions, into the folder text/")
     filters: FilterConfig = FilterConfig()
     balance: BalanceConfig = BalanceConfig()
-    select: SelectConfig = SelectConfig()
+    score_filters: ScoreFilterConfig = ScoreFilterConfig()
     batch_size: int = Field(32, ge=1, description="items per committed batch: at most this much is done again after a kill")
     model_batch_size: int = Field(32, ge=1, description="prompts per forward pass")
     dtype: Literal["float32", "bfloat16"] = "float32"

@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from vtalign.preference.pair import VIEW_KIND
+from vtalign_data.score_filter_config import ScoreFilterConfig
 from vtalign_data.score_rules import ScoredPair
-from vtalign_data.select_config import SelectConfig
 
 SHINGLE = 3
 """Words in a shingle."""
@@ -18,7 +18,7 @@ SHINGLE = 3
 Shingles = frozenset[tuple[str, ...]]
 
 
-def near_duplicates(pairs: Sequence[ScoredPair], config: SelectConfig) -> dict[str, str]:
+def near_duplicates(pairs: Sequence[ScoredPair], config: ScoreFilterConfig) -> dict[str, str]:
     """Pairs that are similar to one of their video and kind with a smaller id, whether that one stays or not.
 
     Pairs of kind `view` are left alone: they say the same by design.

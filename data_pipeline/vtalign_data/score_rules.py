@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vtalign.preference.pair import VIEW_KIND, Scores
-from vtalign_data.select_config import SelectConfig
+from vtalign_data.score_filter_config import ScoreFilterConfig
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ScoredPair:
     scores: Scores
 
 
-Rule = Callable[[Sequence[ScoredPair], SelectConfig], dict[str, str]]
+Rule = Callable[[Sequence[ScoredPair], ScoreFilterConfig], dict[str, str]]
 """(pairs, thresholds) -> pair_id -> what is wrong with it, of those that break the rule."""
 
 
@@ -41,7 +41,7 @@ def margin_of(kind: str, scores: Scores) -> float | None:
     return None if perturbed is None else scores.logp_chosen - perturbed
 
 
-def false_rejections(pairs: Sequence[ScoredPair], config: SelectConfig) -> dict[str, str]:
+def false_rejections(pairs: Sequence[ScoredPair], config: ScoreFilterConfig) -> dict[str, str]:
     broken: dict[str, str] = {}
     for pair in pairs:
         measured = (
@@ -54,7 +54,7 @@ def false_rejections(pairs: Sequence[ScoredPair], config: SelectConfig) -> dict[
     return broken
 
 
-def margins_out_of_bounds(pairs: Sequence[ScoredPair], config: SelectConfig) -> dict[str, str]:
+def margins_out_of_bounds(pairs: Sequence[ScoredPair], config: ScoreFilterConfig) -> dict[str, str]:
     broken: dict[str, str] = {}
     for pair in pairs:
         margin = margin_of(pair.kind, pair.scores)
@@ -65,7 +65,7 @@ def margins_out_of_bounds(pairs: Sequence[ScoredPair], config: SelectConfig) -> 
     return broken
 
 
-def high_ches(pairs: Sequence[ScoredPair], config: SelectConfig) -> dict[str, str]:
+def high_ches(pairs: Sequence[ScoredPair], config: ScoreFilterConfig) -> dict[str, str]:
     """Pairs of kind `view` have one text on both sides, and so no CHES that means anything."""
     ranked = sorted(
         ((pair.scores.ches, pair.pair_id) for pair in pairs if pair.scores.ches is not None and pair.kind != VIEW_KIND),

@@ -11,8 +11,8 @@ from vtalign.preference.pair import VIEW_KIND, Scores
 from vtalign_data.balance import Balanced, balance, balance_result
 from vtalign_data.lengths import PairLength
 from vtalign_data.near_duplicates import near_duplicates
+from vtalign_data.score_filter_config import ScoreFilterConfig
 from vtalign_data.score_rules import Rule, ScoredPair, false_rejections, high_ches, margins_out_of_bounds
-from vtalign_data.select_config import SelectConfig
 from vtalign_data.stage import BatchResult, Rejected, Row
 
 RULES: dict[str, Rule] = {
@@ -42,7 +42,7 @@ def scored_pairs(texts: Iterable[Row], scored: Iterable[Row]) -> list[ScoredPair
 
 
 def select(
-    pairs: Sequence[ScoredPair], lengths: Mapping[str, PairLength], config: SelectConfig, max_accuracy: float, seed: int
+    pairs: Sequence[ScoredPair], lengths: Mapping[str, PairLength], config: ScoreFilterConfig, max_accuracy: float, seed: int
 ) -> Selection:
     """`lengths`: of all pairs that stage 9 kept, also of those that could not be scored; `max_accuracy`, `seed`: of the balance."""
     broken: dict[str, Rejected] = {}

@@ -66,7 +66,7 @@ def test_counts_losses_distributions_and_lengths_are_there(facts: BuildFacts) ->
 def test_the_card_says_nothing_of_the_machine(facts: BuildFacts) -> None:
     card = dataset_card(facts, STATISTICS)
     settings = yaml.safe_load(card.split("```yaml\n")[1].split("```")[0])
-    assert settings["videos"] == "videos" and settings["model"] == "tiny" and settings["select"]["max_ches"] is None
+    assert settings["videos"] == "videos" and settings["model"] == "tiny" and settings["score_filters"]["max_ches"] is None
     assert not {"out", "workers", "frame_cache", "model_batch_size"} & set(settings)
     assert not [word for word in ("/home", "/models", "/scratch") if word in card]
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from vtalign.preference.pair import VIEW_KIND
 from vtalign_data.near_duplicates import jaccard, near_duplicates, shingles
-from vtalign_data.select_config import SelectConfig
+from vtalign_data.score_filter_config import ScoreFilterConfig
 
 from .scored import scored
 
@@ -16,7 +16,7 @@ REJECTED = "First, it rains. Then, a dog barks. Finally, a man runs."
 
 
 def found(*pairs, at: float) -> dict[str, str]:
-    return near_duplicates(pairs, SelectConfig(near_duplicate=at))
+    return near_duplicates(pairs, ScoreFilterConfig(near_duplicate=at))
 
 
 def test_shingles_see_order_but_no_case_and_no_punctuation() -> None:
@@ -30,7 +30,7 @@ def test_shingles_see_order_but_no_case_and_no_punctuation() -> None:
 def test_the_first_stays_and_is_named() -> None:
     first, again = scored(1, said=(PROMPT, CHOSEN, REJECTED)), scored(2, said=(PROMPT, CHOSEN, REJECTED.upper()))
     assert found(again, first, at=1.0) == {"pair-002": "1.00 like pair-001"}
-    assert near_duplicates([first, again], SelectConfig()) == {}
+    assert near_duplicates([first, again], ScoreFilterConfig()) == {}
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.5001])

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from vtalign.preference.pair import VIEW_KIND
+from vtalign_data.score_filter_config import ScoreFilterConfig
 from vtalign_data.score_rules import Rule, false_rejections, high_ches, margins_out_of_bounds
-from vtalign_data.select_config import SelectConfig
 
 from .scored import scored
 
@@ -31,23 +31,23 @@ RULES: tuple[Rule, ...] = (false_rejections, margins_out_of_bounds, high_ches)
     ],
 )
 def test_each_rule_at_its_threshold(rule: Rule, settings: dict, scores: dict, said: str | None) -> None:
-    assert rule([scored(1, **scores)], SelectConfig(**settings)) == ({} if said is None else {"pair-001": said})
+    assert rule([scored(1, **scores)], ScoreFilterConfig(**settings)) == ({} if said is None else {"pair-001": said})
 
 
 def test_the_top_share_of_ches() -> None:
     pairs = [scored(number, ches=ches) for number, ches in enumerate([-3.0, -1.0, -2.0, -1.0, -5.0])]
-    assert set(high_ches(pairs, SelectConfig(drop_top_ches=0.2))) == {"pair-003"}, "of equal ones the last"
-    assert set(high_ches(pairs, SelectConfig(drop_top_ches=0.59))) == {"pair-001", "pair-003"}
-    assert high_ches(pairs, SelectConfig(drop_top_ches=0.2))["pair-003"] == "ches -1 is among the top 0.2 of 5"
-    assert high_ches([scored(1, ches=None)], SelectConfig(drop_top_ches=0.9)) == {}
+    assert set(high_ches(pairs, ScoreFilterConfig(drop_top_ches=0.2))) == {"pair-003"}, "of equal ones the last"
+    assert set(high_ches(pairs, ScoreFilterConfig(drop_top_ches=0.59))) == {"pair-001", "pair-003"}
+    assert high_ches(pairs, ScoreFilterConfig(drop_top_ches=0.2))["pair-003"] == "ches -1 is among the top 0.2 of 5"
+    assert high_ches([scored(1, ches=None)], ScoreFilterConfig(drop_top_ches=0.9)) == {}
 
 
 def test_pairs_of_views_have_no_ches_and_the_margin_of_their_views() -> None:
     view = scored(1, kind=VIEW_KIND, logp_rejected=-10.0, logp_chosen_perturbed=-10.25, ches=0.0)
-    assert high_ches([view, scored(2)], SelectConfig(max_ches=-2.0)) == {"pair-002": "ches -1 is above -2"}
-    assert high_ches([view, scored(2), scored(3)], SelectConfig(drop_top_ches=0.5)).keys() == {"pair-003"}
-    assert margins_out_of_bounds([view], SelectConfig(min_margin=0.3)) == {"pair-001": "margin 0.25 is below 0.3"}
-    assert margins_out_of_bounds([view], SelectConfig(max_margin=0.25)) == {}
+    assert high_ches([view, scored(2)], ScoreFilterConfig(max_ches=-2.0)) == {"pair-002": "ches -1 is above -2"}
+    assert high_ches([view, scored(2), scored(3)], ScoreFilterConfig(drop_top_ches=0.5)).keys() == {"pair-003"}
+    assert margins_out_of_bounds([view], ScoreFilterConfig(min_margin=0.3)) == {"pair-001": "margin 0.25 is below 0.3"}
+    assert margins_out_of_bounds([view], ScoreFilterConfig(max_margin=0.25)) == {}
 
 
 @given(
@@ -62,8 +62,8 @@ def test_a_stricter_threshold_never_brings_a_pair_back(values: list, one: tuple,
     mild |= {"max_ches": max(one[2], other[2]), "drop_top_ches": min(one[3], other[3])}
     strict |= {"max_ches": min(one[2], other[2]), "drop_top_ches": max(one[3], other[3])}
     for rule in RULES:
-        assert set(rule(pairs, SelectConfig(**mild))) <= set(rule(pairs, SelectConfig(**strict)))
-        assert rule(pairs[::-1], SelectConfig(**strict)) == rule(pairs, SelectConfig(**strict))
+        assert set(rule(pairs, ScoreFilterConfig(**mild))) <= set(rule(pairs, ScoreFilterConfig(**strict)))
+        assert rule(pairs[::-1], ScoreFilterConfig(**strict)) == rule(pairs, ScoreFilterConfig(**strict))
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def test_a_stricter_threshold_never_brings_a_pair_back(values: list, one: tuple,
 )
 def test_thresholds_that_cannot_be(wrong: dict) -> None:
     with pytest.raises(ValidationError):
-        SelectConfig(**wrong)
+        ScoreFilterConfig(**wrong)

@@ -62,8 +62,8 @@ def make_wordy(wordy: BuildSummary, make_config: MakeConfig) -> MakeConfig:
     recorded = yaml.safe_load((wordy.out / "run.yaml").read_text())["config"]
 
     def make(out: Path, select: dict) -> BuildConfig:
-        begun(wordy, out, select=select)
-        return make_config(out, select=select, **{name: recorded[name] for name in ("composer", "balance")})
+        begun(wordy, out, score_filters=select)
+        return make_config(out, score_filters=select, **{name: recorded[name] for name in ("composer", "balance")})
 
     return make
 
@@ -99,9 +99,9 @@ def test_every_rule_removes_something_and_the_report_and_the_card_say_so(
 
 
 def test_a_run_of_an_earlier_release_goes_on(built: BuildSummary, make_config: MakeConfig, tmp_path: Path) -> None:
-    out = begun(built, tmp_path / "run", select=None)
-    with pytest.raises(InputError, match=r"holds another run \(config.select.max_ches: None there, 1.0 asked\)"):
-        run_build(make_config(out, select={"max_ches": 1.0}))
+    out = begun(built, tmp_path / "run", score_filters=None)
+    with pytest.raises(InputError, match=r"holds another run \(config.score_filters.max_ches: None there, 1.0 asked\)"):
+        run_build(make_config(out, score_filters={"max_ches": 1.0}))
     assert run_build(make_config(out)).pairs == built.pairs
     assert files_of(out / "pairs") == files_of(built.pairs_folder)
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtalign.preference.pair import VIEW_KIND
+from vtalign_data.score_filter_config import ScoreFilterConfig
 from vtalign_data.score_rules import ScoredPair
-from vtalign_data.select_config import SelectConfig
 from vtalign_data.selection import Selection, scored_pairs, select
 
 from .scored import SCORES, length_of, scored
@@ -17,7 +17,7 @@ def selected(
     pairs: list[ScoredPair], max_accuracy: float = 1.0, balanced: list[ScoredPair] | None = None, **settings: Any
 ) -> Selection:
     lengths = {pair.pair_id: length_of(pair) for pair in balanced or pairs}
-    return select(pairs, lengths, SelectConfig(**settings), max_accuracy, seed=0)
+    return select(pairs, lengths, ScoreFilterConfig(**settings), max_accuracy, seed=0)
 
 
 def kept(selection: Selection) -> set[str]:

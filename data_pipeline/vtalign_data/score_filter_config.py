@@ -1,4 +1,4 @@
-"""`SelectConfig`: thresholds of the last filters, which look at scores and at pairs that resemble each other."""
+"""`ScoreFilterConfig`: thresholds of the last filters, which look at scores and at pairs that resemble each other."""
 
 import math
 from typing import Self
@@ -8,7 +8,7 @@ from pydantic import Field, FiniteFloat, model_validator
 from vtalign.config import Config
 
 
-class SelectConfig(Config):
+class ScoreFilterConfig(Config):
     """Which scored pairs stay (rules: vtalign_data/score_rules.py and near_duplicates.py). As it is, all of them do."""
 
     min_divergence: float | None = Field(
