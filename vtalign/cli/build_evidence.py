@@ -24,6 +24,7 @@ def build_report(summary: Mapping[str, Any], config: BuildConfig) -> BuildReport
         "stages": stage_outcomes(summary),
         "lengths": length_states(summary),
         "by_perturbation": summary["by_perturbation"],
+        "selection": summary["selection"],
         "bad_videos": bad,
         "warnings": [f"{text} ({count} videos)" for text, count in summary["warnings"].items()],
         "settings": config.model_dump(mode="json"),

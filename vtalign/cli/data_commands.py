@@ -40,7 +40,7 @@ def build(
 
     path, overrides = split_arguments(arguments or [])
     config = load_config(BuildConfig, path, overrides, videos=videos, model=model, out=out)
-    forbid_network_except_for(config.model)
+    forbid_network_except_for(config.model, *filter(None, [config.clips.groups.checkpoint]))
     from rich.console import Console
 
     from vtalign.cli.build_evidence import build_report
