@@ -15,7 +15,7 @@ from vtalign.errors import VTAlignError
 from vtalign.preference.pair import VIEW_KIND
 from vtalign.video.frames import FrameStore
 from vtalign.video.readers import check_reader
-from vtalign_data import balance, captions, clips, filter, perturbations, responses, scan, score, selection, views
+from vtalign_data import balance, captions, clips, filter, perturbations, responses, scan, score, selection, shot_pass, views
 from vtalign_data.annotated.stages import annotated_candidates
 from vtalign_data.card import BuildFacts, dataset_card
 from vtalign_data.config import BuildConfig
@@ -31,11 +31,13 @@ from vtalign_data.runners.choose import open_runner
 from vtalign_data.runners.task import VIDEO_LM, WORKERS, Process, Runner, made, task
 from vtalign_data.runners.tools import WorkTools
 from vtalign_data.score_filter_config import ScoreFilterConfig
+from vtalign_data.selection_report import selection_record
 from vtalign_data.stage import BatchResult, Row, Stage, StageCounts
 from vtalign_data.stage_rows import StageRows
 from vtalign_data.summary import BuildSummary, count_pairs, length_states, read_lengths, require_some
 from vtalign_data.text_pairs.stages import caption_lists, write_build_text
 from vtalign_data.versions import run_versions
+from vtalign_data.video_selection import found_shots, selected_views
 
 T = TypeVar("T")
 
@@ -53,6 +55,7 @@ def run_build(config: BuildConfig, progress: BuildProgress | None = None) -> Bui
     started = time.monotonic()
     source = find_source(config.videos, config.root, config.columns, config.extensions)
     check_reader(config.reader)
+    shot_pass.check_shot_tools(config.clips)
     with ExitStack() as stack:
         runner, tools = open_runner(config, stack)
         build = _Build(config, source, progress or SilentProgress(), runner, tools)
@@ -93,7 +96,7 @@ class _Build:
         config = self.config
         model = str(Path(config.model).resolve()) if Path(config.model).is_dir() else config.model
         named = {"videos": str(config.videos.resolve()), "root": str(self.root.resolve()), "model": model}
-        return {"config": {**config.result_settings(), **named}, "versions": run_versions()}
+        return {"config": {**config.result_settings(), **named}, "versions": run_versions(config.clips.method)}
 
     @cached_property
     def listing(self) -> Listing:
@@ -116,13 +119,25 @@ class _Build:
             lambda batch: views.make_views(batch, facts.policy, config.reader),
             size,
         )
+        frames = made(
+            FrameStore,
+            self.root,
+            {video_id: row["video"] for video_id, row in infos.items()},
+            facts.policy,
+            reader=config.reader,
+            workers=WORKERS,
+            cache=config.frame_cache,
+        )
+        chosen = selected_views(self._stage, config, list(viewed.rows()), frames)
+        chosen, shots = found_shots(self._stage, config, self.root, chosen, infos)
+        or_uniform = config.select.signal == "reversal"
         clipped = self._stage(
             "04-clips",
             ("video", "video"),
             clips.SCHEMA,
-            StageRows(viewed),
+            chosen,
             _view_id,
-            task(clips.make_clips, infos, config.clips, self.root, WORKERS, config.reader),
+            lambda batch: clips.make_clips(batch, shots, config.clips, or_uniform=or_uniform),
             size,
         )
         pool = distractor_pool(clipped.rows(), config.perturbations, config.seed)
@@ -134,15 +149,6 @@ class _Build:
             _view_id,
             lambda batch: perturbations.make_perturbations(batch, config.perturbations, config.seed, pool),
             size,
-        )
-        frames = made(
-            FrameStore,
-            self.root,
-            {video_id: row["video"] for video_id, row in infos.items()},
-            facts.policy,
-            reader=config.reader,
-            workers=WORKERS,
-            cache=config.frame_cache,
         )
         asking = captions.Asking(config.captions, facts.fingerprint, config.seed)
         perturbed_views = _by_view([perturbed])
@@ -212,8 +218,8 @@ class _Build:
             lambda pairs: self._select(pairs, lengths),
             None,
         )
-        chosen = {row["pair_id"] for row in selected.rows(["pair_id"])}
-        scored = {row["pair_id"]: row for row in scored_stage.rows() if row["pair_id"] in chosen}
+        staying = {row["pair_id"] for row in selected.rows(["pair_id"])}
+        scored = {row["pair_id"]: row for row in scored_stage.rows() if row["pair_id"] in staying}
         if config.text_pairs is not None:
             write_build_text(
                 self._stage, config, config.text_pairs, caption_lists(perturbed_views, asking, answers), placeholders
@@ -242,6 +248,7 @@ class _Build:
             warnings=dict(Counter(text for row in infos.values() for text in row["warnings"]).most_common(20)),
             lengths=told,
             statistics=pair_statistics(folder).to_dict(),
+            selection=selection_record(config, self._counts),
             stages=tuple(self._counts),
         )
         write_json(config.out / "summary.json", summary.to_dict())

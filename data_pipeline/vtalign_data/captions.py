@@ -12,7 +12,7 @@ from vtalign.models.video_lm import VideoLM
 from vtalign.preference.pair import video_prompt
 from vtalign.video.frames import FrameStore
 from vtalign.video.view import VideoView
-from vtalign_data.clips import segments_of
+from vtalign_data.clips import segments_of, told_clip
 from vtalign_data.config import CaptionConfig
 from vtalign_data.stage import BatchResult, Rejected, Row
 from vtalign_data.view_pairs import compares_views
@@ -51,7 +51,7 @@ class Asking:
     def clean(self, row: Row) -> list[ClipRequest]:
         """Requests for the clips of the clean view of a perturbation row, in order."""
         view = VideoView.from_json(row["view"])
-        return [self._about(row, view.clip(*bounds)) for bounds in segments_of(row)]
+        return [self._about(row, told_clip(view.clip(*bounds), row)) for bounds in segments_of(row)]
 
     def perturbed(self, row: Row, clean: Sequence[ClipRequest]) -> list[ClipRequest]:
         """Requests for the clips of the perturbed view, in its order; a clip that shows what it showed keeps its request, and so
@@ -60,7 +60,9 @@ class Asking:
             return list(clean)
         view = VideoView.from_json(row["perturbed_view"])
         return [
-            self._about(row, view.clip(piece["start"], piece["stop"])) if piece["changed"] else clean[piece["source"]]
+            self._about(row, told_clip(view.clip(piece["start"], piece["stop"]), row))
+            if piece["changed"]
+            else clean[piece["source"]]
             for piece in row["pieces"]
         ]
 

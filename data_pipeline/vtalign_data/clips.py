@@ -1,28 +1,25 @@
-"""Stage 4, clips: where one clip of a view ends and the next begins, as slot bounds."""
+"""Stage 4, clips: where one clip of a view ends and the next begins, as slot bounds, by its shots or by the clock."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
-from scenedetect import FrameTimecode
-from scenedetect.detectors import ContentDetector
 
-from vtalign.errors import VideoError
-from vtalign.video.isolated import DecodeWorkers, ReadRequest
-from vtalign.video.sample import fitted_size
 from vtalign.video.segments import Segments
 from vtalign.video.view import VideoView
 from vtalign_data import views
 from vtalign_data.config import ClipConfig
+from vtalign_data.groups import group_labels, group_rule, runs_of, similarity_matrix
+from vtalign_data.sharpness import sharpest
+from vtalign_data.shots import Broken, count_rule
 from vtalign_data.stage import BatchResult, Rejected, Row
 
 SEGMENTS = pa.list_(pa.struct([("start", pa.int64()), ("stop", pa.int64())]))
-SCHEMA = views.SCHEMA.append(pa.field("segments", SEGMENTS))
-
-_DETECT_PIXELS = 16384  # a cut changes the whole picture: 128 x 128 pixels show it
-_DETECT_FRAMES = 4096  # frames of one video that are held at once for detection (about 200 MB)
+SCHEMA = views.SCHEMA.append(pa.field("segments", SEGMENTS)).append(
+    pa.field("key_frames", pa.list_(pa.int64()))  # ordinals; null where captions are asked of all frames
+)
+CLIP_RULES = ("too_few_clips", "too_many_clips")
+"""Reasons for which a video is filtered by its clips on the view, in the order in which they are looked at."""
 
 
 def uniform_clips(view: VideoView, config: ClipConfig) -> Segments:
@@ -44,42 +41,85 @@ def scene_clips(view: VideoView, cuts: Sequence[int], config: ClipConfig) -> Seg
     return _bounds(sorted(edges), len(view), config.min_slots)
 
 
-def find_cuts(frames: NDArray[np.uint8], ordinals: Sequence[int], threshold: float) -> list[int]:
-    """Ordinals at which a new scene begins. `frames` is uint8 RGB (N, H, W, 3), `ordinals` (N) their place in the file."""
-    detector = ContentDetector(threshold=threshold, min_scene_len=1)
-    cuts: list[int] = []
-    for number, frame in enumerate(frames):
-        # the detector counts frames only; the rate of its timecode plays no role
-        found = detector.process_frame(FrameTimecode(number, 25.0), np.ascontiguousarray(frame[:, :, ::-1]))
-        cuts.extend(ordinals[cut.frame_num] for cut in found)
-    return sorted(set(cuts))
+def shot_clips(view: VideoView, shots: Sequence[Row], config: ClipConfig) -> Segments | Broken:
+    """Clips of a view by its shots (rows of stage 3, in order), or the rule that the video breaks.
+
+    Neighbouring shots of one group are one clip. What lies between two clips (dropped shots) belongs to the clip before.
+    """
+    broken = count_rule([shot["end"] - shot["start"] for shot in shots], config.shots)
+    if broken is not None:
+        return broken
+    if config.groups.merges:
+        embeddings = np.asarray([shot["embedding"] for shot in shots], np.float32)
+        labels = group_labels(similarity_matrix(embeddings), config.groups.threshold)
+    else:
+        labels = list(range(len(shots)))
+    runs = runs_of(labels)
+    broken = group_rule(runs, config.groups)
+    if broken is not None:
+        return broken
+    segments = scene_clips(view, [shots[run.start]["first"] for run in runs[1:]], config)
+    return bound_rule(segments, view, config) or segments
+
+
+def bound_rule(segments: Segments, view: VideoView, config: ClipConfig) -> Broken | None:
+    """Which rule says that a view of these clips is not used."""
+    if len(segments) < config.min_clips:
+        return Broken("too_few_clips", f"{len(segments)} clip(s) in {len(view)} frames, needs {config.min_clips}")
+    if len(segments) > config.max_clips:
+        return Broken("too_many_clips", f"{len(segments)} clip(s) in {len(view)} frames, at most {config.max_clips}")
+    return None
 
 
 def make_clips(
-    rows: Sequence[Row], infos: Mapping[str, Row], config: ClipConfig, root: Path, workers: DecodeWorkers, reader: str
+    rows: Sequence[Row], shots: Mapping[str, Sequence[Row]] | None, config: ClipConfig, *, or_uniform: bool
 ) -> BatchResult:
-    """Clip bounds of one batch of views; videos with too few or too many clips are filtered. `infos`: ingest rows by video id."""
+    """Clip bounds of one batch of views; videos that break a rule are filtered.
+
+    `shots`: rows of stage 3 by video id, None for clips by the clock. `or_uniform`: a video whose shots break a rule has clips by
+    the clock instead.
+    """
     result = BatchResult()
-    cuts = _detect([infos[row["video_id"]] for row in rows], config, root, workers, reader) if config.method == "scenes" else {}
     for row in rows:
         view = VideoView.from_json(row["view"])
-        found = cuts.get(row["video_id"], [])
-        if isinstance(found, VideoError):
-            result.rejected.append(Rejected(row["video"], "failed", found.reason, found.detail))
+        of_video = shots.get(row["video_id"], ()) if shots is not None else ()
+        found: Segments | Broken | None = shot_clips(view, of_video, config) if shots is not None else None
+        if found is None or (or_uniform and isinstance(found, Broken)):
+            segments = uniform_clips(view, config)
+            found = bound_rule(segments, view, config) or segments
+        if isinstance(found, Broken):
+            result.rejected.append(Rejected(row["video"], "filtered", found.reason, found.detail))
             continue
-        segments = scene_clips(view, found, config) if config.method == "scenes" else uniform_clips(view, config)
-        if not config.min_clips <= len(segments) <= config.max_clips:
-            few = len(segments) < config.min_clips
-            bound = f"needs {config.min_clips}" if few else f"at most {config.max_clips}"
-            detail = f"{len(segments)} clip(s) in {len(view)} frames, {bound}"
-            result.rejected.append(Rejected(row["video"], "filtered", "too_few_clips" if few else "too_many_clips", detail))
-            continue
-        result.rows.append({**row, "segments": [{"start": start, "stop": stop} for start, stop in segments]})
+        bounds = [{"start": start, "stop": stop} for start, stop in found]
+        result.rows.append({**row, "segments": bounds, "key_frames": _key_frames(view, found, of_video, config)})
     return result
 
 
 def segments_of(row: Row) -> Segments:
     return tuple((bound["start"], bound["stop"]) for bound in row["segments"])
+
+
+def told_clip(clip: VideoView, row: Row) -> VideoView:
+    """The slots of `clip`, a part of the view of `row` or of a perturbed one, that its caption is asked of: those that show key
+    frames where there are any, else all. The times of the slots stay.
+    """
+    keys = set(row.get("key_frames") or ())
+    slots = tuple(slot for slot in clip.slots if slot.frame in keys and slot.video_id == row["video_id"])
+    return VideoView(slots, clip.fps) if slots else clip
+
+
+def _key_frames(view: VideoView, segments: Segments, shots: Sequence[Row], config: ClipConfig) -> list[int] | None:
+    """The sharpest frames of every clip; none are known of dropped shots."""
+    if config.frames == "view":
+        return None
+    known = {frame: score for shot in shots for frame, score in zip(shot["frames"], shot["sharpness"], strict=True)}
+    chosen: set[int] = set()
+    for start, stop in segments:
+        slots = [(slot.frame, slot.time) for slot in view.slots[start:stop] if slot.frame is not None and slot.frame in known]
+        begin, end = view.slots[start].time, view.slots[start].time + (stop - start) / view.fps
+        picked = sharpest([known[frame] for frame, _ in slots], [time for _, time in slots], begin, end)
+        chosen.update(slots[index][0] for index in picked)
+    return sorted(chosen)
 
 
 def _bounds(edges: Sequence[int], length: int, min_slots: int) -> Segments:
@@ -91,32 +131,3 @@ def _bounds(edges: Sequence[int], length: int, min_slots: int) -> Segments:
     if len(kept) > 1 and length - kept[-1] < min_slots:
         kept.pop()
     return tuple(zip(kept, [*kept[1:], length], strict=True))
-
-
-def _detect(
-    infos: Sequence[Row], config: ClipConfig, root: Path, workers: DecodeWorkers, reader: str
-) -> dict[str, list[int] | VideoError]:
-    """video_id -> cuts, or the error that reading it gave."""
-    looked_at = [_looked_at(info["times"], config.detect_fps) for info in infos]
-    requests = [
-        ReadRequest(root / info["video"], ordinals, fitted_size(info["width"], info["height"], _DETECT_PIXELS, 2), reader)
-        for info, ordinals in zip(infos, looked_at, strict=True)
-    ]
-    found: dict[str, list[int] | VideoError] = {}
-    for info, ordinals, frames in zip(infos, looked_at, workers.map_read(requests), strict=True):
-        if isinstance(frames, VideoError):
-            found[info["video_id"]] = frames
-        else:
-            found[info["video_id"]] = find_cuts(frames, ordinals, config.threshold)
-    return found
-
-
-def _looked_at(times: Sequence[float], fps: float) -> list[int]:
-    """Ordinals at about `fps` (all where the video has no more), evenly thinned where they would be too many to hold."""
-    chosen, due = [], 0.0
-    for ordinal, time in enumerate(times):
-        if time >= due - 1e-6:
-            chosen.append(ordinal)
-            due = max(due + 1 / fps, time + 0.5 / fps)
-    step = -(-len(chosen) // _DETECT_FRAMES)
-    return chosen[::step]

@@ -17,6 +17,7 @@ from vtalign_data.annotated.config import AnnotationConfig
 from vtalign_data.ingest_config import ColumnConfig, Extension, IngestConfig
 from vtalign_data.runners.config import RunnerConfig
 from vtalign_data.score_filter_config import ScoreFilterConfig
+from vtalign_data.selection_config import GroupConfig, SelectConfig, ShotConfig
 from vtalign_data.text_pairs.config import TextConfig
 
 
@@ -54,18 +55,30 @@ class FrameOverride(Config):
 class ClipConfig(Config):
     """Where one clip ends and the next begins, on the slots of a view."""
 
-    method: Literal["scenes", "uniform"] = Field("scenes", description="scenes: PySceneDetect's cuts; uniform: every `seconds`")
+    method: Literal["scenes", "transnetv2", "uniform"] = Field(
+        "scenes", description="scenes: PySceneDetect's cuts; transnetv2: TransNetV2's (an extra); uniform: every `seconds`"
+    )
     seconds: float = Field(2.0, gt=0, description="uniform: length of a clip, seconds")
     threshold: float = Field(27.0, gt=0, description="scenes: ContentDetector threshold (PySceneDetect's default)")
     detect_fps: float = Field(8.0, gt=0, description="scenes: frames per second that are looked at, at most")
+    transnetv2_threshold: float = Field(0.5, gt=0, lt=1, description="transnetv2: probability of a transition (TEMPLE: 0.5)")
     min_slots: int = Field(2, ge=1, description="a shorter clip joins the one before it (motion needs two frames)")
     min_clips: int = Field(2, ge=2, description="a video with fewer clips is filtered: it has no order")
     max_clips: int = Field(32, ge=2, description="a video with more clips is filtered: its composed response would be a list")
+    shots: ShotConfig = Field(ShotConfig(), description="scenes, transnetv2: which shots count")
+    groups: GroupConfig = Field(GroupConfig(), description="scenes, transnetv2: which shots are one clip")
+    frames: Literal["view", "sharpest"] = Field(
+        "view",
+        description="what the caption of a clip is asked of: all its frames, or its two sharpest ones (TEMPLE), which show no motion "
+        "and so hide what `speed` and `frames: reversed` change",
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.min_clips > self.max_clips:
             raise ValueError(f"min_clips {self.min_clips} is above max_clips {self.max_clips}")
+        if self.method == "uniform" and self.frames == "sharpest":
+            raise ValueError("frames: sharpest needs shots: method scenes or transnetv2")
         return self
 
 
@@ -197,6 +210,7 @@ class BuildConfig(Config):
     frames: FrameOverride = FrameOverride()
     reader: Literal["pyav", "opencv", "decord"] = "pyav"
     limits: DecodeLimits = DecodeLimits()
+    select: SelectConfig = SelectConfig()
     clips: ClipConfig = ClipConfig()
     perturbations: tuple[PerturbationSpec, ...] = Field(
         (

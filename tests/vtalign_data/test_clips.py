@@ -1,15 +1,16 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtalign.video.isolated import DecodeLimits, DecodeWorkers
-from vtalign.video.sample import FramePolicy, sample
+from vtalign.video.perturb import PerturbationSpec, perturb
 from vtalign.video.segments import check_segments
 from vtalign.video.view import Slot, VideoView
-from vtalign_data.clips import find_cuts, make_clips, scene_clips, segments_of, uniform_clips
+from vtalign_data.clips import make_clips, scene_clips, segments_of, shot_clips, told_clip, uniform_clips
 from vtalign_data.config import ClipConfig
-from vtalign_data.synth.render import write_mp4
+from vtalign_data.shots import Broken
 
 CONFIG = ClipConfig()
 
@@ -18,17 +19,26 @@ def make_view(frames: list[int], fps: float = 2.0) -> VideoView:
     return VideoView(tuple(Slot("video-0", frame, k / fps) for k, frame in enumerate(frames)), fps)
 
 
-def scenes(*lengths: int, side: int = 64) -> np.ndarray:
-    """Frames of plainly different pictures, each with something that moves, uint8 (N, side, side, 3)."""
-    frames = []
-    for number, length in enumerate(lengths):
-        picture = np.random.default_rng(number).integers(0, 255, (4, 4, 3)).astype(np.uint8)
-        picture = np.kron(picture, np.ones((side // 4, side // 4, 1), np.uint8))
-        for k in range(length):
-            frame = picture.copy()
-            frame[10:20, k % 40 : k % 40 + 8] = 255
-            frames.append(frame)
-    return np.stack(frames)
+def row_of(view: VideoView) -> dict[str, Any]:
+    return {"video": "a.mp4", "video_id": "video-0", "view_id": view.view_id, "view": view.to_json(), "sampling": "{}"}
+
+
+def shot_rows(scenes: str, frames: int = 8, dropped: tuple[int, ...] = ()) -> list[dict[str, Any]]:
+    """Shots of `frames` frames at 4 frames a second, each of the scene that its letter names; some were dropped by a rule."""
+    return [
+        {
+            "number": number,
+            "first": number * frames,
+            "stop": (number + 1) * frames,
+            "start": number * frames / 4,
+            "end": (number + 1) * frames / 4,
+            "embedding": np.eye(9)["ABCDEFGHI".index(scene)].tolist(),
+            "frames": list(range(number * frames, (number + 1) * frames)),
+            "sharpness": [float(k % 3) for k in range(frames)],
+        }
+        for number, scene in enumerate(scenes)
+        if number not in dropped
+    ]
 
 
 def test_uniform_clips_of_two_seconds() -> None:
@@ -60,39 +70,63 @@ def test_uniform_clips_cover_the_view(length: int, fps: float, seconds: float) -
     check_segments(uniform_clips(make_view(list(range(length)), fps), config), length)
 
 
-def test_cuts_are_found_where_the_picture_changes() -> None:
-    assert find_cuts(scenes(10, 7, 9), list(range(0, 52, 2)), CONFIG.threshold) == [20, 34]
-    assert find_cuts(scenes(12), list(range(12)), CONFIG.threshold) == []
-    assert find_cuts(scenes(1), [0], CONFIG.threshold) == []
+def test_each_shot_is_a_clip_and_neighbours_that_look_alike_are_one() -> None:
+    view = make_view(list(range(0, 40, 2)))  # 4 slots a shot
+    assert shot_clips(view, shot_rows("ABCDE"), CONFIG) == ((0, 4), (4, 8), (8, 12), (12, 16), (16, 20))
+    assert shot_clips(view, shot_rows("ABBCD"), CONFIG) == ((0, 4), (4, 12), (12, 16), (16, 20))
+    nothing_merged = ClipConfig(groups={"threshold": 1})
+    assert shot_clips(view, shot_rows("ABBCD"), nothing_merged) == shot_clips(view, shot_rows("ABCDE"), CONFIG)
 
 
-@pytest.fixture(scope="module")
-def workers():
-    with DecodeWorkers(1, DecodeLimits(timeout_s=30)) as pool:
-        yield pool
+def test_a_dropped_shot_stays_with_the_clip_before_it() -> None:
+    """Groups speak of the shots that were kept (their indices are not those of the cuts)."""
+    view = make_view(list(range(0, 48, 2)))
+    assert shot_clips(view, shot_rows("ABCCDE", dropped=(1,)), CONFIG) == ((0, 8), (8, 16), (16, 20), (20, 24))
+    assert shot_clips(view, shot_rows("ABCDE", dropped=(0,)), CONFIG) == ((0, 8), (8, 12), (12, 16), (16, 24))
 
 
-def test_real_files(tmp_path, workers) -> None:
-    write_mp4(tmp_path / "cuts.mp4", scenes(16, 24, 16), fps=8)
-    write_mp4(tmp_path / "one.mp4", scenes(24), fps=8)
-    rows, infos = [], {}
-    for name in ("cuts.mp4", "one.mp4"):
-        info = workers.probe(tmp_path / name)
-        view = sample(info, FramePolicy(multiple=16, max_pixels=2304))
-        rows.append({"video": name, "video_id": info.video_id, "view_id": view.view_id, "view": view.to_json(), "sampling": "{}"})
-        infos[info.video_id] = {**info.to_dict(), "video": name}
-    result = make_clips(rows, infos, CONFIG, tmp_path, workers, "pyav")
-    assert [segments_of(row) for row in result.rows] == [((0, 4), (4, 10), (10, 14))]
-    assert [(loss.id, loss.outcome, loss.reason) for loss in result.rejected] == [("one.mp4", "filtered", "too_few_clips")]
-    few = make_clips(rows, infos, ClipConfig(max_clips=2), tmp_path, workers, "pyav")
-    assert sorted(loss.reason for loss in few.rejected) == ["too_few_clips", "too_many_clips"]
+@pytest.mark.parametrize(
+    ("scenes", "changes", "reason"),
+    [
+        ("ABC", {}, "too_few_shots"),
+        ("ABCD", {"shots": {"max_seconds": 1.5}}, "shot_too_long"),
+        ("AABC", {}, "too_few_groups"),
+        ("ABACA", {}, "group_share"),
+        ("ABCDE", {"max_clips": 4}, "too_many_clips"),
+        ("ABCD", {"min_slots": 12}, "too_few_clips"),
+    ],
+)
+def test_the_first_rule_that_a_video_breaks_is_its_reason(scenes: str, changes: dict[str, Any], reason: str) -> None:
+    view = make_view(list(range(0, 8 * len(scenes), 2)))
+    config, shots = ClipConfig.model_validate(changes), {"video-0": shot_rows(scenes)}
+    broken = shot_clips(view, shots["video-0"], config)
+    assert isinstance(broken, Broken) and broken.reason == reason
+    result = make_clips([row_of(view)], shots, config, or_uniform=False)
+    assert [(loss.id, loss.outcome, loss.reason) for loss in result.rejected] == [
+        ("a.mp4", "filtered", reason)
+    ] and not result.rows
 
 
-def test_a_file_that_is_gone_costs_its_line(tmp_path, workers) -> None:
-    write_mp4(tmp_path / "a.mp4", scenes(8, 8), fps=8)
-    info = workers.probe(tmp_path / "a.mp4")
-    view = sample(info, FramePolicy())
-    (tmp_path / "a.mp4").unlink()
-    row = {"video": "a.mp4", "video_id": info.video_id, "view_id": view.view_id, "view": view.to_json(), "sampling": "{}"}
-    result = make_clips([row], {info.video_id: {**info.to_dict(), "video": "a.mp4"}}, CONFIG, tmp_path, workers, "pyav")
-    assert [(loss.id, loss.outcome) for loss in result.rejected] == [("a.mp4", "failed")] and not result.rows
+def test_clips_by_the_clock_where_shots_break_a_rule_and_the_signal_needs_none() -> None:
+    view = make_view(list(range(0, 48, 2)))
+    config = ClipConfig(seconds=4)
+    [row] = make_clips([row_of(view)], {}, config, or_uniform=True).rows
+    assert segments_of(row) == ((0, 8), (8, 16), (16, 24)) and row["key_frames"] is None
+    [row] = make_clips([row_of(view)], {"video-0": shot_rows("ABCDEF")}, config, or_uniform=True).rows
+    assert len(segments_of(row)) == 6
+    short = make_view([0, 2, 4])
+    [loss] = make_clips([row_of(short)], {}, config, or_uniform=True).rejected
+    assert loss.reason == "too_few_clips"
+
+
+def test_captions_can_be_asked_of_the_sharpest_frames() -> None:
+    view = make_view(list(range(0, 32)), fps=4.0)  # 8 slots a shot, sharpness 0 1 2 0 1 2 0 1
+    [row] = make_clips([row_of(view)], {"video-0": shot_rows("ABCD")}, ClipConfig(frames="sharpest"), or_uniform=False).rows
+    assert row["key_frames"] == [2, 5, 10, 13, 18, 21, 26, 29]
+    clip = told_clip(view.clip(8, 16), row)
+    assert [(slot.frame, slot.time) for slot in clip.slots] == [(10, 0.5), (13, 1.25)] and clip.fps == 4.0
+    backwards = perturb(view, PerturbationSpec(name="reverse", strength=1, frames="reversed"), segments=segments_of(row), seed=0)
+    assert [slot.frame for slot in told_clip(backwards.view.clip(0, 8), row).slots] == [29, 26]
+    other = VideoView(tuple(Slot("another", slot.frame, slot.time) for slot in view.slots), view.fps)
+    assert told_clip(other.clip(0, 8), row) == other.clip(0, 8)
+    assert told_clip(view.clip(0, 2), {**row, "key_frames": None}) == view.clip(0, 2)

@@ -22,9 +22,14 @@ def test_the_shipped_config_is_the_default(project_root) -> None:
     [
         ("clip.method=scenes", "clip: unknown key"),
         ("clips.metod=scenes", "clips.metod: unknown key (known: method"),
-        ("clips.method=magic", "clips.method: Input should be 'scenes' or 'uniform'"),
+        ("clips.method=magic", "clips.method: Input should be 'scenes', 'transnetv2' or 'uniform'"),
         ("clips.min_clips=1", "clips.min_clips"),
         ("clips.min_clips=40", "clips: min_clips 40 is above max_clips 32"),
+        ("clips.shots.min_count=40", "clips.shots: min_count 40 is above max_count 32"),
+        ("clips.groups.encoder=clip", "clips.groups: checkpoint names the image model of encoder clip: give both or neither"),
+        ("clips.groups.checkpoint=google/siglip", "clips.groups: checkpoint names the image model"),
+        ("clips={method: uniform, frames: sharpest}", "clips: frames: sharpest needs shots"),
+        ("select.keep=0", "select.keep"),
         ("composer.middle=then", "composer.middle: 'then' lacks field {0}"),
         ("composer.merge_prompt=merge", "'merge' lacks field {captions}"),
         ("questions.order=['which, {a} or {c} ?']", "'which, {a} or {c} ?' has unknown field {c} (known: {a}, {b})"),
@@ -44,6 +49,15 @@ def test_wrong_configs_are_one_line(override: str, said: str) -> None:
     with pytest.raises(ConfigError) as error:
         load(override)
     assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_thresholds_of_the_selection_are_temples() -> None:
+    """facts of lscpku/TEMPLE, preprocess.py: what `data build` selects by where nothing else is said."""
+    shots, groups = load().clips.shots, load().clips.groups
+    assert (shots.min_seconds, shots.min_grey_range, shots.max_seconds) == (0.2, 10, 16.0)
+    assert (shots.min_count, shots.max_count) == (4, 32)
+    assert (groups.threshold, groups.min_clips, groups.recurrence_divisor, groups.max_recurrence) == (0.8, 4, 3, 3)
+    assert load().clips.transnetv2_threshold == 0.5
 
 
 def test_videos_model_and_out_are_required() -> None:

@@ -28,6 +28,7 @@ def build_report(summary: Mapping[str, Any], config: BuildConfig) -> BuildReport
         "by_perturbation": summary["by_perturbation"],
         "quantiles": QUANTILES,
         "distributions": summary["statistics"]["distributions"],
+        "selection": summary["selection"],
         "bad_videos": bad,
         "warnings": [f"{text} ({count} videos)" for text, count in summary["warnings"].items()],
         "settings": config.model_dump(mode="json"),

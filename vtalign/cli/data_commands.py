@@ -100,7 +100,8 @@ def build(
     overrides += [f"{key}={value}" for key, value in chosen.items() if value is not None]
     config = load_config(BuildConfig, path, overrides, videos=videos, model=model, out=out)
     judge = config.annotations.judge if config.annotations is not None else None
-    forbid_network_except_for(config.model, *([judge.model] if judge is not None and judge.model is not None else []))
+    models = [config.model, config.clips.groups.checkpoint, judge.model if judge is not None else None]
+    forbid_network_except_for(*filter(None, models))
     from rich.console import Console
 
     from vtalign.cli.build_evidence import build_report

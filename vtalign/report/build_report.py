@@ -10,6 +10,7 @@ from vtalign.artifacts import write_atomic
 from vtalign.report.outcomes import Lengths, StageOutcome, length_table, outcome_table
 from vtalign.report.page import Section, Tile, page
 from vtalign.report.pairs import PairCard, pair_card
+from vtalign.report.selection import Selection, selection_section
 from vtalign.report.tables import percent, table
 
 
@@ -40,6 +41,7 @@ class BuildReport(TypedDict):
     by_perturbation: Mapping[str, int]
     bad_videos: Sequence[BadVideo]
     warnings: NotRequired[Sequence[str]]
+    selection: NotRequired[Selection]
     examples: NotRequired[Sequence[PairCard]]
     quantiles: NotRequired[Sequence[float]]
     distributions: NotRequired[Mapping[str, Distribution]]
@@ -59,6 +61,8 @@ def write_build_report(path: Path, summary: BuildReport) -> None:
             Tile("lengths-only classifier", percent(accuracy), "50 % tells nothing", "good" if accuracy <= 0.55 else "bad")
         )
     sections = [Section("What was kept and what was not", blocks=[outcome_table(summary["stages"])])]
+    if summary.get("selection"):
+        sections.append(selection_section(summary["selection"]))
     counts = sorted(summary["by_perturbation"].items(), key=lambda item: -item[1])
     sections.append(Section("Pairs by perturbation", blocks=[table(["perturbation", "pairs"], counts)]))
     if summary["lengths"]:

@@ -37,4 +37,4 @@ def _devices(config: BuildConfig) -> list[str]:
 
 
 def _setup_of(config: BuildConfig, model: RunModel) -> Callable[[], WorkerSetup]:
-    return lambda: WorkerSetup(config, model.facts, torch.get_num_threads(), run_versions())
+    return lambda: WorkerSetup(config, model.facts, torch.get_num_threads(), run_versions(config.clips.method))

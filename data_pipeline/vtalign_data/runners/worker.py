@@ -35,7 +35,7 @@ class WorkerSetup:
     def check(self, where: str) -> None:
         """Raises InputError where this process has other versions."""
         for name, wanted in self.versions.items():
-            found = run_versions()[name]
+            found = run_versions(self.config.clips.method)[name]
             if found != wanted:
                 raise InputError(f"{where} has {name} {found}, the machine that runs the build {wanted}: install the same there")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from vtalign.report.build_report import BuildReport, duration, write_build_report
+from vtalign.report.selection import RuleOutcome
 
 
 def test_every_reason_and_every_bad_video_is_named(tmp_path: Path, build_data: BuildReport) -> None:
@@ -19,6 +20,35 @@ def test_scores_are_shown_with_how_many_were_measured(tmp_path: Path, build_data
     write_build_report(tmp_path / "report.html", build_data)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     for expected in ("ches", ">88<", ">-1.25<", ">50 %<", ">divergence<"):
+        assert expected in text
+
+
+def test_what_each_rule_of_the_selection_removed(tmp_path: Path, build_data: BuildReport) -> None:
+    rule: RuleOutcome = {
+        "stage": "03c-shots",
+        "rule": "low_contrast",
+        "limit": "grey range of at least 10",
+        "unit": "shots",
+        "before": 1234,
+        "after": 1222,
+    }
+    build_data["selection"] = {
+        "rules": [rule],
+        "shots": {"videos": 7, "found": 80, "dropped": {"shot_too_short": 3}, "clips": 61},
+        "reversal": {"by": "divergence", "videos": 9, "same_backwards": 2, "quantiles": {"median": 0.01234}},
+    }
+    write_build_report(tmp_path / "report.html", build_data)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for expected in (
+        "low_contrast",
+        "grey range of at least 10",
+        "1,234",
+        "1,222",
+        "shot_too_short",
+        "61",
+        "0.0123",
+        "divergence",
+    ):
         assert expected in text
 
 

@@ -1,0 +1,154 @@
+"""Stage 3, shots: one pass over each video gives its cuts, and of every shot what the rules, the groups and the captions need.
+
+Cuts, grey range, embedding of the middle frame and sharpness all come from the frames of this pass; nothing is decoded twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from vtalign.errors import VideoError
+from vtalign.video.isolated import DecodeWorkers, ReadRequest
+from vtalign.video.pixels import resized
+from vtalign.video.sample import fitted_size
+from vtalign.video.view import VideoView
+from vtalign_data.config import ClipConfig
+from vtalign_data.cuts import TRANSNET_SIZE, check_transnet, content_cuts, transnet_cuts
+from vtalign_data.embed import FrameEncoder, check_encoder
+from vtalign_data.sharpness import sharpness
+from vtalign_data.shots import Shot, count_rule, middle, shot_rule, shots_between
+from vtalign_data.stage import BatchResult, Rejected, Row
+
+SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("video", pa.string()),
+        ("number", pa.int64()),
+        ("first", pa.int64()),
+        ("stop", pa.int64()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("grey_range", pa.int64()),
+        ("embedding", pa.list_(pa.float32())),  # null where a rule on the shots of the video came first
+        ("frames", pa.list_(pa.int64())),  # those of the view, where captions are asked of sharp frames
+        ("sharpness", pa.list_(pa.float64())),
+    ]
+)
+
+_DETECT_PIXELS = 16384  # a cut changes the whole picture: 128 x 128 pixels show it
+_DETAIL_PIXELS = 65536  # what image models and the sharpness of a frame need more of: 256 x 256
+_HELD_BYTES = 200 * 2**20  # frames of one video that are held at once
+
+
+def check_shot_tools(config: ClipConfig) -> None:
+    """Raises InputError, before anything is read, where what the config names is not there."""
+    if config.method == "transnetv2":
+        check_transnet()
+    if config.method != "uniform":
+        check_encoder(config.groups)
+
+
+def make_shots(
+    rows: Sequence[Row],
+    infos: Mapping[str, Row],
+    config: ClipConfig,
+    root: Path,
+    workers: DecodeWorkers,
+    reader: str,
+    encoder: FrameEncoder | None,
+    device: str = "auto",
+) -> BatchResult:
+    """The shots of one batch of views that keep the rules on shots; the others are losses, and so are videos that cannot be read.
+
+    `infos`: ingest rows by video id. `encoder`: None where shots are not grouped.
+    """
+    result = BatchResult()
+    views = [VideoView.from_json(row["view"]) for row in rows]
+    looked_at = [_looked_at(infos[row["video_id"]]["times"], config) for row in rows]
+    of_view = [_shown(view) if config.frames == "sharpest" else [] for view in views]
+    wanted = [sorted({*seen, *shown}) for seen, shown in zip(looked_at, of_view, strict=True)]
+    requests = []
+    for row, ordinals in zip(rows, wanted, strict=True):
+        info = infos[row["video_id"]]
+        size = fitted_size(info["width"], info["height"], _pixels(len(ordinals), config), 2)
+        requests.append(ReadRequest(root / info["video"], ordinals, size, reader))
+    read = workers.map_read(requests)
+    for row, seen, shown, ordinals, frames in zip(rows, looked_at, of_view, wanted, read, strict=True):
+        if isinstance(frames, VideoError):
+            result.rejected.append(Rejected(row["video"], "failed", frames.reason, frames.detail))
+            continue
+        place = {ordinal: index for index, ordinal in enumerate(ordinals)}
+        info = infos[row["video_id"]]
+        cuts = _cuts(_at(frames, place, seen), seen, config, device)
+        kept: list[Shot] = []
+        for shot in shots_between(cuts, info["times"], info["duration"], frames, ordinals):
+            broken = shot_rule(shot, config.shots)
+            if broken is None:
+                kept.append(shot)
+            else:
+                result.rejected.append(Rejected(shot_id(row["video"], shot.number), "filtered", broken.reason, broken.detail))
+        counts = count_rule([shot.seconds for shot in kept], config.shots) is None
+        embeddings = (
+            encoder.embed([frames[middle(shot, ordinals, info["times"])] for shot in kept]) if encoder and counts else None
+        )
+        for index, shot in enumerate(kept):
+            inside = [ordinal for ordinal in shown if shot.first <= ordinal < shot.stop]
+            result.rows.append(
+                {
+                    "video_id": row["video_id"],
+                    "video": row["video"],
+                    **asdict(shot),
+                    "embedding": embeddings[index].tolist() if embeddings is not None else None,
+                    "frames": inside,
+                    "sharpness": [sharpness(frames[place[ordinal]]) for ordinal in inside],
+                }
+            )
+    return result
+
+
+def shot_id(video: str, number: int) -> str:
+    """How a dropped shot is named in rejected.jsonl."""
+    return f"{video}#{number}"
+
+
+def _cuts(frames: NDArray[np.uint8], ordinals: Sequence[int], config: ClipConfig, device: str) -> list[int]:
+    if config.method == "transnetv2":
+        return transnet_cuts(frames, ordinals, config.transnetv2_threshold, device)
+    # the same size whatever else the pass is for, so that the cuts do not depend on it
+    width, height = fitted_size(frames.shape[2], frames.shape[1], _DETECT_PIXELS, 2)
+    return content_cuts(np.stack([resized(frame, width, height) for frame in frames]), ordinals, config.threshold)
+
+
+def _at(frames: NDArray[np.uint8], place: Mapping[int, int], ordinals: Sequence[int]) -> NDArray[np.uint8]:
+    return frames if len(ordinals) == len(place) else frames[[place[ordinal] for ordinal in ordinals]]
+
+
+def _shown(view: VideoView) -> list[int]:
+    return sorted({slot.frame for slot in view.slots if slot.frame is not None})
+
+
+def _pixels(count: int, config: ClipConfig) -> int:
+    """How large `count` frames are read."""
+    detail = config.frames == "sharpest" or (config.groups.merges and config.groups.encoder != "histogram")
+    least = TRANSNET_SIZE[0] * TRANSNET_SIZE[1]
+    return max(least, min(_DETAIL_PIXELS if detail else _DETECT_PIXELS, _HELD_BYTES // (3 * count)))
+
+
+def _looked_at(times: Sequence[float], config: ClipConfig) -> list[int]:
+    """Ordinals of the frames in which cuts are looked for: all for TransNetV2, else about `detect_fps` (all where the video has no
+    more); evenly thinned where they would be too many to hold.
+    """
+    if config.method == "transnetv2":
+        chosen, least = list(range(len(times))), TRANSNET_SIZE[0] * TRANSNET_SIZE[1]
+    else:
+        chosen, due, least = [], 0.0, _DETECT_PIXELS
+        for ordinal, time in enumerate(times):
+            if time >= due - 1e-6:
+                chosen.append(ordinal)
+                due = max(due + 1 / config.detect_fps, time + 0.5 / config.detect_fps)
+    step = -(-len(chosen) * 3 * least // _HELD_BYTES)
+    return chosen[:: max(1, step)]

@@ -1,0 +1,78 @@
+"""Stages 3a to 3c: which of the views a build uses, by how they sound backwards or by their shots."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from vtalign.models.video_lm import VideoLM
+from vtalign.video.frames import FrameStore
+from vtalign_data import reversal, shot_pass
+from vtalign_data.config import BuildConfig
+from vtalign_data.embed import FrameEncoder, make_encoder
+from vtalign_data.runners.task import TOOLS, VIDEO_LM, WORKERS, made, task
+from vtalign_data.runners.tools import WorkTools
+from vtalign_data.stage import Row, RunStage
+
+
+def selected_views(run_stage: RunStage, config: BuildConfig, viewed: list[Row], frames: FrameStore) -> list[Row]:
+    """The views that the reversal signal keeps, or all where shots decide."""
+    if config.select.signal == "shots":
+        return viewed
+    turned = run_stage(
+        "03a-reversal",
+        ("video", "video"),
+        reversal.SCHEMA,
+        viewed,
+        _view_id,
+        task(reversal.score_reversals, config.select, VIDEO_LM, frames, config.model_batch_size),
+        config.batch_size,
+    )
+    selected = run_stage(
+        "03b-selection",
+        ("video", "video"),
+        reversal.SCHEMA,
+        list(turned.rows()),
+        _view_id,
+        lambda rows: reversal.select_videos(rows, config.select),
+        None,
+    )
+    kept = {row["view_id"] for row in selected.rows(["view_id"])}
+    return [row for row in viewed if row["view_id"] in kept]
+
+
+def found_shots(
+    run_stage: RunStage, config: BuildConfig, root: Path, viewed: list[Row], infos: Mapping[str, Row]
+) -> tuple[list[Row], dict[str, list[Row]] | None]:
+    """The views that could be read, and the shots of each video; all views and None where clips go by the clock."""
+    if config.clips.method == "uniform":
+        return viewed, None
+    groups = config.clips.groups
+    # only the video LLM's own tower needs the model
+    encoder = made(encoder_of, config, TOOLS if groups.encoder == "model" else None) if groups.merges else None
+    found = run_stage(
+        "03c-shots",
+        ("video", "shot"),
+        shot_pass.SCHEMA,
+        viewed,
+        _view_id,
+        task(shot_pass.make_shots, infos, config.clips, root, WORKERS, config.reader, encoder, config.device),
+        config.batch_size,
+    )
+    shots: dict[str, list[Row]] = {}
+    for row in found.rows():
+        shots.setdefault(row["video_id"], []).append(row)
+    unread = {loss.id for loss in found.rejected() if loss.outcome == "failed"}
+    return [row for row in viewed if row["video"] not in unread], shots
+
+
+def encoder_of(config: BuildConfig, tools: WorkTools | None) -> FrameEncoder:
+    """What tells which shots look alike. `tools`: None where the encoder is not the video LLM's own."""
+
+    def video_lm() -> VideoLM:
+        assert tools is not None
+        return tools.video_lm
+
+    return make_encoder(config.clips.groups, video_lm, config.device, config.trust_remote_code)
+
+
+def _view_id(row: Row) -> str:
+    return str(row["view_id"])
