@@ -20,15 +20,20 @@ from vtalign.preference.schema import SCHEMA_VERSION
 from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.readers import check_reader
-from vtalign_data import balance, captions, clips, filter, ingest, perturbations, responses, scan, score, views
+from vtalign_data import balance, captions, clips, filter, ingest, perturbations, responses, scan, score, view_responses, views
 from vtalign_data.config import BuildConfig
 from vtalign_data.pairs import write_scored_pairs
 from vtalign_data.progress import BuildProgress, SilentProgress
+from vtalign_data.prompts import with_prompts
 from vtalign_data.run_model import RunModel
 from vtalign_data.stage import BatchResult, Row, Stage, StageCounts
 from vtalign_data.summary import BuildSummary, count_pairs, require_some
+from vtalign_data.telling import Telling
+from vtalign_data.usage import counting_decodes
+from vtalign_data.writer import Traced
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Traced)
 
 _WARNINGS_TOLD = 5
 
@@ -39,6 +44,7 @@ def run_build(config: BuildConfig, progress: BuildProgress | None = None) -> Bui
     Raises InputError (nothing to read, no model, a folder that is not ours), RunFailed where no pairs are left.
     """
     started = time.monotonic()
+    config = with_prompts(config)
     root, listed = scan.list_videos(config.videos, config.root)
     check_reader(config.reader)
     with ExitStack() as stack:
@@ -57,6 +63,8 @@ def _claim(build: "_Build") -> None:
             leftover.unlink()
     try:
         _ = build.model.facts
+        if not resuming:
+            build.model.check_server()
     except VTAlignError:
         if not resuming:
             (out / "run.yaml").unlink()
@@ -77,7 +85,7 @@ class _Build:
     def settings(self) -> dict[str, Any]:
         """All that decides the result; kept in run.yaml."""
         config = self.config
-        model = str(Path(config.model).resolve()) if Path(config.model).is_dir() else config.model
+        model = str(Path(config.model).resolve()) if config.model and Path(config.model).is_dir() else config.model
         named = {"videos": str(config.videos.resolve()), "root": str(self.root.resolve()), "model": model}
         versions = {package: version(package) for package in ("vtalign", "torch", "transformers", "av", "scenedetect")}
         versions = {"python": platform.python_version(), "pair_schema": str(SCHEMA_VERSION), **versions}
@@ -141,26 +149,19 @@ class _Build:
             workers=self.workers,
             cache=config.frame_cache,
         )
-        asking = captions.Asking(config.captions, facts.fingerprint, config.seed)
         perturbed_views = _by_view(perturbed)
-        requests = captions.clip_requests((row for rows in perturbed_views for row in rows), asking)
-        described = self._stage(
-            "06-captions",
-            ("clip", "clip"),
-            captions.SCHEMA,
-            requests,
-            lambda request: request.request_id,
-            lambda batch: captions.write_captions(batch, asking, self.model.video_lm, frames, config.model_batch_size),
-            size,
-        )
-        answers = {row["request_id"]: row for row in described.rows(["request_id", "text", "stray", "ended"])}
+        telling = Telling(config, self.model, frames)
+        requests = telling.clip_requests(perturbed_views)
+        answers = self._answers("06-captions", "clip", captions.SCHEMA, requests, telling.write_captions)
+        asked = telling.view_requests(perturbed_views)
+        told = self._answers("06b-view-responses", "response", view_responses.SCHEMA, asked, telling.write_view_responses)
         candidates = self._stage(
             "07-responses",
             ("video", "pair"),
             responses.SCHEMA,
             perturbed_views,
             _first_view_id,
-            lambda batch: responses.make_candidates(batch, answers, asking, self._composer(frames), config, placeholders),
+            lambda batch: telling.make_candidates(batch, answers, told, placeholders),
             size,
         )
         filtered = self._stage(
@@ -182,28 +183,33 @@ class _Build:
             None,
         )
         kept = {row["pair_id"] for row in balanced.rows(["pair_id"])}
-        scored_stage = self._stage(
-            "10-score",
-            ("video", "pair"),
-            score.SCHEMA,
-            _by_view(filtered, kept),
-            _first_view_id,
-            lambda batch: score.score_candidates(batch, self.model.video_lm, frames, config.model_batch_size),
-            size,
-        )
-        scored = {row["pair_id"]: row for row in scored_stage.rows()}
+        if config.model is None:
+            scored = score.without_scores(filtered.rows(["pair_id", "group_id"]), kept)
+        else:
+            scored_stage = self._stage(
+                "10-score",
+                ("video", "pair"),
+                score.SCHEMA,
+                _by_view(filtered, kept),
+                _first_view_id,
+                lambda batch: score.score_candidates(batch, self.model.video_lm, frames, config.model_batch_size),
+                size,
+            )
+            scored = {row["pair_id"]: row for row in scored_stage.rows()}
         folder = config.out / "pairs"
         if not folder.is_dir():
             write_scored_pairs(folder, filtered.rows(), scored)
         summary = BuildSummary(
             out=config.out,
-            model=config.model,
+            model=config.model or config.writer,
+            writer=config.writer,
             fingerprint=facts.fingerprint,
             seed=config.seed,
             seconds=time.monotonic() - started,
             **count_pairs(filtered.rows(["pair_id", "kind", "parameters"]), scored),
             caption_requests=len(answers),
-            truncated=sum(row["ended"] == "length" for row in answers.values()),
+            response_requests=len(told),
+            truncated=sum(row["ended"] == "length" for row in (*answers.values(), *told.values())),
             warnings=dict(Counter(text for row in infos.values() for text in row["warnings"]).most_common(20)),
             lengths=json.loads(self._lengths.read_text(encoding="utf-8")),
             stages=tuple(self._counts),
@@ -224,9 +230,21 @@ class _Build:
         """Run one stage to its end; `units` name what goes in and what comes out. Raises RunFailed where it leaves nothing."""
         stage = Stage(self.config.out / "stages" / name, schema, units[1])
         self._progress.start(name, len(items), units[0])
-        self._counts.append(stage.run(items, key, process, batch_size=batch_size, on_batch=self._progress.advance))
+        counted = counting_decodes(process, self.workers)
+        self._counts.append(stage.run(items, key, counted, batch_size=batch_size, on_batch=self._progress.advance))
         require_some(self._counts, self.config.out)
         return stage
+
+    def _answers(
+        self, name: str, unit: str, schema: pa.Schema, requests: Sequence[R], write: Callable[[Sequence[R]], BatchResult]
+    ) -> dict[str, Row]:
+        """What the model wrote, by request id; a stage without requests is left out."""
+        if not requests:
+            return {}
+        stage = self._stage(
+            name, (unit, unit), schema, requests, lambda request: request.request_id, write, self.config.batch_size
+        )
+        return {row["request_id"]: row for row in stage.rows(["request_id", "text", "stray", "ended"])}
 
     def _tell_warnings(self, rows: Iterable[Row]) -> None:
         """Videos that are read, but not quite as they should be (a reader that shows other frames than PyAV, among others)."""
@@ -238,23 +256,14 @@ class _Build:
                 f"02-ingest: {len(warned) - _WARNINGS_TOLD} more warnings; all are in stages/02-ingest (column warnings)"
             )
 
-    def _composer(self, frames: FrameStore) -> responses.Composer:
-        config = self.config
-        if config.composer.method == "join":
-            return responses.JoinComposer(config.composer)
-        return responses.ModelComposer(config.composer, self.model.video_lm, frames, config.model_batch_size, config.seed)
-
     @property
     def _lengths(self) -> Path:
         return self.config.out / "stages" / "09-balance" / "lengths.json"
 
     def _balance(self, rows: Sequence[Row]) -> BatchResult:
-        tokenizer = self.model.video_lm.tokenizer
-
-        def count_tokens(texts: list[str]) -> list[int]:
-            return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
-
-        balanced = balance.balance(balance.measure(rows, count_tokens), self.config.balance.max_accuracy, self.config.seed)
+        balanced = balance.balance(
+            balance.measure(rows, self.model.count_tokens), self.config.balance.max_accuracy, self.config.seed
+        )
         accuracy = balanced.after.accuracy
         if accuracy is not None and accuracy > self.config.balance.max_accuracy:
             self._progress.say(f"09-balance: warning: lengths still tell chosen from rejected in {accuracy:.0%} of the pairs")

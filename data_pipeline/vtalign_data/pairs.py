@@ -16,7 +16,8 @@ _ROWS_PER_FILE = 4096
 
 
 def write_scored_pairs(folder: Path, candidates: Iterable[Row], scored: Mapping[str, Row]) -> int:
-    """Write `folder` with one row for every candidate that is scored, in the order of the candidates; returns how many.
+    """Write `folder` with one row for every candidate of `scored` (a row whose `scores` is None gives a pair without), in the order of
+    the candidates; returns how many.
 
     The folder appears at once and whole, by rename: it needs no marker inside, which other tools would take for data.
     """
@@ -35,8 +36,10 @@ def write_scored_pairs(folder: Path, candidates: Iterable[Row], scored: Mapping[
         score = scored.get(row["pair_id"])
         if score is None:
             continue
-        scores, token_logps = Scores(**score["scores"]), TokenLogps(**score["token_logps"])
-        pair = replace(candidate_pair(row), scores=scores, token_logps=token_logps, fingerprint=score["fingerprint"])
+        pair = candidate_pair(row)
+        if score["scores"] is not None:
+            scores, token_logps = Scores(**score["scores"]), TokenLogps(**score["token_logps"])
+            pair = replace(pair, scores=scores, token_logps=token_logps, fingerprint=score["fingerprint"])
         rows.append(pair_row(pair))
         count += 1
         if len(rows) == _ROWS_PER_FILE:

@@ -1,4 +1,4 @@
-"""`vtalign data synth` and `vtalign data build`."""
+"""`vtalign data synth`, `vtalign data prompts` and `vtalign data build`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +24,17 @@ def synth(
 
 
 @app.command()
+def prompts(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the files, one prompt each.")],
+) -> None:
+    """Write the prompts of `data build` as files to edit; prompts=OUT then uses them."""
+    from vtalign_data.prompts import write_prompts
+
+    for path in write_prompts(out):
+        typer.echo(path)
+
+
+@app.command()
 def build(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[CONFIG] [key=value ...]", help="Config file, then overrides.")
@@ -37,10 +48,11 @@ def build(
     """Build preference pairs from a folder of videos."""
     from vtalign.config import load_config
     from vtalign_data.config import BuildConfig
+    from vtalign_data.prompts import with_prompts
 
     path, overrides = split_arguments(arguments or [])
-    config = load_config(BuildConfig, path, overrides, videos=videos, model=model, out=out)
-    forbid_network_except_for(config.model)
+    config = with_prompts(load_config(BuildConfig, path, overrides, videos=videos, model=model, out=out))
+    forbid_network_except_for(*([config.model] if config.model else []))
     from rich.console import Console
 
     from vtalign.cli.build_evidence import build_report
