@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -12,29 +12,30 @@ import pyarrow as pa
 
 from vtalign.artifacts import claim_run_folder, write_json
 from vtalign.errors import VTAlignError
-from vtalign.preference.pair import VIEW_KIND
 from vtalign.video.frames import FrameStore
 from vtalign.video.readers import check_reader
-from vtalign_data import balance, captions, clips, filter, perturbations, responses, scan, score, selection, shot_pass, views
+from vtalign_data import clips, filter, perturbations, scan, shot_pass, views
 from vtalign_data.annotated.stages import annotated_candidates
 from vtalign_data.card import BuildFacts, dataset_card
 from vtalign_data.config import BuildConfig
 from vtalign_data.corpus import ingest_corpus, list_source
 from vtalign_data.distractors import distractor_pool
-from vtalign_data.lengths import PairLength
 from vtalign_data.listing.index import Listing
 from vtalign_data.listing.source import Source, find_source
+from vtalign_data.pair_selection import PairSelection, rows_by_view
 from vtalign_data.pair_statistics import pair_statistics
 from vtalign_data.pairs import put_pairs
 from vtalign_data.progress import BuildProgress, SilentProgress
+from vtalign_data.prompts import with_prompts
 from vtalign_data.runners.choose import open_runner
-from vtalign_data.runners.task import VIDEO_LM, WORKERS, Process, Runner, made, task
+from vtalign_data.runners.task import WORKERS, Process, Runner, made
 from vtalign_data.runners.tools import WorkTools
 from vtalign_data.score_filter_config import ScoreFilterConfig
 from vtalign_data.selection_report import selection_record
-from vtalign_data.stage import BatchResult, Row, Stage, StageCounts
+from vtalign_data.stage import Row, Stage, StageCounts
 from vtalign_data.stage_rows import StageRows
 from vtalign_data.summary import BuildSummary, count_pairs, length_states, read_lengths, require_some
+from vtalign_data.telling import Telling
 from vtalign_data.text_pairs.stages import caption_lists, write_build_text
 from vtalign_data.versions import run_versions
 from vtalign_data.video_selection import found_shots, selected_views
@@ -53,6 +54,7 @@ def run_build(config: BuildConfig, progress: BuildProgress | None = None) -> Bui
     Raises InputError (nothing to read, no model, a folder that is not ours), RunFailed where no pairs are left.
     """
     started = time.monotonic()
+    config = with_prompts(config)
     source = find_source(config.videos, config.root, config.columns, config.extensions)
     check_reader(config.reader)
     shot_pass.check_shot_tools(config.clips)
@@ -74,6 +76,8 @@ def _claim(build: "_Build") -> None:
     try:
         _ = build.listing
         _ = build.model.facts
+        if not resuming:
+            build.model.check_server()
     except VTAlignError:
         if not resuming:
             (out / "run.yaml").unlink()
@@ -94,7 +98,7 @@ class _Build:
     def settings(self) -> dict[str, Any]:
         """All that decides the result; kept in run.yaml."""
         config = self.config
-        model = str(Path(config.model).resolve()) if Path(config.model).is_dir() else config.model
+        model = str(Path(config.model).resolve()) if config.model and Path(config.model).is_dir() else config.model
         named = {"videos": str(config.videos.resolve()), "root": str(self.root.resolve()), "model": model}
         return {"config": {**config.result_settings(), **named}, "versions": run_versions(config.clips.method)}
 
@@ -150,31 +154,11 @@ class _Build:
             lambda batch: perturbations.make_perturbations(batch, config.perturbations, config.seed, pool),
             size,
         )
-        asking = captions.Asking(config.captions, facts.fingerprint, config.seed)
-        perturbed_views = _by_view([perturbed])
-        described_rows = (row for rows in perturbed_views for row in rows) if config.needs_captions else ()
-        requests = captions.clip_requests(described_rows, asking)
-        described = self._stage(
-            "06-captions",
-            ("clip", "clip"),
-            captions.SCHEMA,
-            requests,
-            lambda request: request.request_id,
-            task(captions.write_captions, asking, VIDEO_LM, frames, config.model_batch_size),
-            size,
-            required=config.needs_captions,
-        )
-        answers = {row["request_id"]: row for row in described.rows(["request_id", "text", "stray", "ended"])}
-        candidates = self._stage(
-            "07-responses",
-            ("video", "pair"),
-            responses.SCHEMA,
-            perturbed_views if {"self", "text"} & set(config.sources) else [],
-            _first_view_id,
-            task(responses.make_candidates, answers, asking, self._composer(frames), config, placeholders),
-            size,
-            required=config.sources in (("self",), ("text",), ("self", "text")),
-        )
+        perturbed_views = rows_by_view([perturbed])
+        telling = Telling(self._stage, config, self.model.writer_fingerprint, frames)
+        described = telling.clips(perturbed_views)
+        told = telling.views(perturbed_views)
+        candidates = telling.candidates(perturbed_views, described, told, placeholders)
         annotated = (
             [annotated_candidates(self._stage, config, self.root, self.model, self._scanned, perturbed_views, frames)]
             if config.annotations is not None
@@ -184,69 +168,40 @@ class _Build:
             "08-filter",
             ("video", "pair"),
             filter.SCHEMA,
-            _by_view([candidates, *annotated]),
+            rows_by_view([candidates, *annotated]),
             _first_view_id,
             lambda batch: filter.filter_candidates(batch, config.filters, placeholders),
             size,
         )
-        balanced = self._stage(
-            "09-balance",
-            ("pair", "pair"),
-            balance.SCHEMA,
-            list(filtered.rows()),
-            _pair_id,
-            lambda rows: self._balance(rows),
-            None,
-        )
-        kept = {row["pair_id"] for row in balanced.rows(["pair_id"])}
-        scored_stage = self._stage(
-            "10-score",
-            ("video", "pair"),
-            score.SCHEMA,
-            _by_view([filtered], kept),
-            _first_view_id,
-            task(score.score_candidates, VIDEO_LM, frames, config.model_batch_size),
-            size,
-        )
-        lengths = {row["pair_id"]: PairLength(**row) for row in balanced.rows()}
-        selected = self._stage(
-            "11-select",
-            ("pair", "pair"),
-            balance.SCHEMA,
-            selection.scored_pairs(filtered.rows(selection.TEXTS), scored_stage.rows(["pair_id", "scores"])),
-            lambda pair: pair.pair_id,
-            lambda pairs: self._select(pairs, lengths),
-            None,
-        )
-        staying = {row["pair_id"] for row in selected.rows(["pair_id"])}
-        scored = {row["pair_id"]: row for row in scored_stage.rows() if row["pair_id"] in staying}
+        scored = PairSelection(self._stage, config, self.model, self._progress.say).selected(filtered, frames)
         if config.text_pairs is not None:
-            write_build_text(
-                self._stage, config, config.text_pairs, caption_lists(perturbed_views, asking, answers), placeholders
-            )
+            lists = caption_lists(perturbed_views, telling.asking, described)
+            write_build_text(self._stage, config, config.text_pairs, lists, placeholders)
         counts = count_pairs(filtered.rows(["pair_id", "kind", "parameters"]), scored)
-        told = read_lengths(config.out / "stages")
+        lengths = read_lengths(config.out / "stages")
         known = BuildFacts(
             config,
             self.settings()["versions"],
             facts.fingerprint,
             counts["by_perturbation"],
             tuple(self._counts),
-            length_states(told),
+            length_states(lengths),
         )
         folder = config.out / "pairs"
         put_pairs(folder, filtered.rows(), scored, lambda pairs: dataset_card(known, pair_statistics(pairs)))
         summary = BuildSummary(
             out=config.out,
-            model=config.model,
+            model=config.model or config.writer,
+            writer=config.writer,
             fingerprint=facts.fingerprint,
             seed=config.seed,
             seconds=time.monotonic() - started,
             **counts,
-            caption_requests=len(answers),
-            truncated=sum(row["ended"] == "length" for row in answers.values()),
+            caption_requests=len(described),
+            response_requests=len(told),
+            truncated=sum(row["ended"] == "length" for row in (*described.values(), *told.values())),
             warnings=dict(Counter(text for row in infos.values() for text in row["warnings"]).most_common(20)),
-            lengths=told,
+            lengths=lengths,
             statistics=pair_statistics(folder).to_dict(),
             selection=selection_record(config, self._counts),
             stages=tuple(self._counts),
@@ -292,57 +247,10 @@ class _Build:
                 f"02-ingest: {len(warned) - _WARNINGS_TOLD} more warnings; all are in stages/02-ingest (column warnings)"
             )
 
-    def _composer(self, frames: FrameStore) -> responses.Composer:
-        config = self.config
-        if config.composer.method == "join":
-            return responses.JoinComposer(config.composer)
-        return made(responses.ModelComposer, config.composer, VIDEO_LM, frames, config.model_batch_size, config.seed)
-
-    def _select(self, pairs: Sequence[selection.ScoredPair], lengths: Mapping[str, PairLength]) -> BatchResult:
-        config = self.config
-        selected = selection.select(pairs, lengths, config.score_filters, config.balance.max_accuracy, config.seed)
-        self._keep_lengths("11-select", selected.balanced)
-        return selected.result
-
-    def _keep_lengths(self, stage: str, balanced: balance.Balanced) -> None:
-        accuracy = balanced.after.accuracy
-        if accuracy is not None and accuracy > self.config.balance.max_accuracy:
-            self._progress.say(f"{stage}: warning: lengths still tell chosen from rejected in {accuracy:.0%} of the pairs")
-        write_json(self.config.out / "stages" / stage / "lengths.json", balanced.to_dict())
-
-    def _balance(self, rows: Sequence[Row]) -> BatchResult:
-        tokenizer = self.model.video_lm.tokenizer
-
-        def count_tokens(texts: list[str]) -> list[int]:
-            return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
-
-        lengths = balance.measure(rows, count_tokens)
-        of_views = [length for length in lengths if length.kind == VIEW_KIND]  # their two sides are one text
-        said = [length for length in lengths if length.kind != VIEW_KIND]
-        balanced = balance.balance(said, self.config.balance.max_accuracy, self.config.seed)
-        self._keep_lengths("09-balance", balanced)
-        result = balance.balance_result(balanced)
-        result.rows.extend(vars(length) for length in of_views)
-        return result
-
 
 def _view_id(row: Row) -> str:
     return str(row["view_id"])
 
 
-def _pair_id(row: Row) -> str:
-    return str(row["pair_id"])
-
-
 def _first_view_id(rows: Sequence[Row]) -> str:
     return str(rows[0]["view_id"])
-
-
-def _by_view(stages: Sequence[Stage], pair_ids: set[str] | None = None) -> list[list[Row]]:
-    """The rows of each view together, in the order of the stages; only pairs of `pair_ids` where given."""
-    views: dict[str, list[Row]] = {}
-    for stage in stages:
-        for row in stage.rows():
-            if pair_ids is None or row["pair_id"] in pair_ids:
-                views.setdefault(_view_id(row), []).append(row)
-    return list(views.values())

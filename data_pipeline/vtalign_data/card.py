@@ -55,15 +55,15 @@ class BuildFacts:
 def dataset_card(build: BuildFacts, statistics: PairStatistics) -> str:
     """The text of README.md in a folder of pairs."""
     config = build.config
-    settings = portable(config.model_dump(mode="python", include=set(config.result_settings())))
-    settings["model"] = portable_model(config.model)
+    settings = portable(config.result_settings("python"))
+    settings["model"] = portable_model(config.model) if config.model else None
     counted = {**statistics.counts, "perturbation with options": build.by_perturbation}
     parts = [
         f"---\n{_front_matter(statistics.pairs).to_yaml()}\n---",
         "# Temporal preference pairs",
         f"{statistics.pairs:,} preference pairs in {statistics.groups:,} groups, of {statistics.videos:,} videos, made by "
-        f"`vtalign data build`. Each has a prompt on a video, a chosen and a rejected response, the frames that were shown, and "
-        f"what a model says of both sides. Model: `{settings['model']}`, {build.fingerprint}. Seed: {config.seed}.",
+        f"`vtalign data build`. Each has a prompt on a video, a chosen and a rejected response, and the frames that were shown. "
+        f"{_models(config)} ({build.fingerprint}). Seed: {config.seed}.",
         "## How to load it",
         _LOADING,
         "## Counts",
@@ -86,6 +86,15 @@ def dataset_card(build: BuildFacts, statistics: PairStatistics) -> str:
         ", ".join(f"{name} {found}" for name, found in build.versions.items()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _models(config: BuildConfig) -> str:
+    """Who wrote what is in the pairs, and who scored them."""
+    writer = f"`{portable_model(config.writer)}`" + (" on a server" if config.server else "")
+    if config.model is None:
+        return f"{writer} wrote; the pairs have no scores"
+    scorer = f"`{portable_model(config.model)}`"
+    return f"{writer} wrote, {scorer} scored both sides" if config.server else f"{scorer} wrote and scored both sides"
 
 
 def size_category(pairs: int) -> str:

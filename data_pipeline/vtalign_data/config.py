@@ -1,7 +1,6 @@
 """`BuildConfig`: all that decides which preference pairs a folder of videos gives."""
 
 from pathlib import Path
-from string import Formatter
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -15,27 +14,12 @@ from vtalign.video.perturbation_spec import PerturbationSpec
 from vtalign.video.sample import FramePolicy
 from vtalign_data.annotated.config import AnnotationConfig
 from vtalign_data.ingest_config import ColumnConfig, Extension, IngestConfig
+from vtalign_data.response_config import ResponseConfig, WriterServer
 from vtalign_data.runners.config import RunnerConfig
 from vtalign_data.score_filter_config import ScoreFilterConfig
 from vtalign_data.selection_config import GroupConfig, SelectConfig, ShotConfig
+from vtalign_data.templates import check_fields
 from vtalign_data.text_pairs.config import TextConfig
-
-
-def _check_fields(template: str, allowed: set[str], needed: set[str]) -> str:
-    """`template` if its {fields} are among `allowed` and have all of `needed`; else ValueError."""
-    try:
-        found = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
-    except ValueError as error:
-        raise ValueError(f"'{template}' is no template: {error}") from None
-    if found - allowed:
-        raise ValueError(f"'{template}' has unknown field {{{sorted(found - allowed)[0]}}} (known: {_braced(allowed)})")
-    if needed - found:
-        raise ValueError(f"'{template}' lacks field {{{sorted(needed - found)[0]}}}")
-    return template
-
-
-def _braced(names: set[str]) -> str:
-    return ", ".join(f"{{{name}}}" for name in sorted(names)) or "none"
 
 
 class FrameOverride(Config):
@@ -83,11 +67,22 @@ class ClipConfig(Config):
 
 
 class CaptionConfig(Config):
-    """How the model describes one clip."""
+    """How the model describes one clip: on its own, or, `relative`, what is new in it after the clip that is shown before it."""
 
     prompt: str = Field("Describe what happens in this video in one short sentence.", min_length=1)
+    relative: bool = Field(False, description="responses are told from captions that are asked with the previous clip (TEMPLE)")
+    relative_prompt: str = Field(
+        "{previous}{clip}The second video follows the first one. Describe in one short sentence what happens in the second video "
+        "and what is new in it.",
+        description="relative: what is asked; {previous} and {clip} stand for the clips",
+    )
     max_new_tokens: int = Field(64, ge=1)
-    temperature: float = Field(0.0, ge=0)
+    temperature: float = Field(0.0, ge=0, description="0 is greedy")
+
+    @field_validator("relative_prompt")
+    @classmethod
+    def _has_both_clips(cls, value: str) -> str:
+        return check_fields(value, {"previous", "clip"}, {"previous", "clip"})
 
 
 class ComposerConfig(Config):
@@ -113,12 +108,12 @@ class ComposerConfig(Config):
     @field_validator("single", "first", "middle", "last")
     @classmethod
     def _one_caption(cls, value: str) -> str:
-        return _check_fields(value, {"0"}, {"0"})
+        return check_fields(value, {"0"}, {"0"})
 
     @field_validator("merge_prompt")
     @classmethod
     def _has_captions(cls, value: str) -> str:
-        return _check_fields(value, {"captions"}, {"captions"})
+        return check_fields(value, {"captions"}, {"captions"})
 
 
 QuestionKind = Literal["order", "after", "match"]
@@ -158,17 +153,17 @@ class QuestionConfig(Config):
     @field_validator("order", "match")
     @classmethod
     def _two_options(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_check_fields(template, {"a", "b"}, {"a", "b"}) for template in value)
+        return tuple(check_fields(template, {"a", "b"}, {"a", "b"}) for template in value)
 
     @field_validator("after")
     @classmethod
     def _one_anchor(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_check_fields(template, {"a"}, {"a"}) for template in value)
+        return tuple(check_fields(template, {"a"}, {"a"}) for template in value)
 
     @field_validator("answer")
     @classmethod
     def _one_caption(cls, value: str) -> str:
-        return _check_fields(value, {"0"}, {"0"})
+        return check_fields(value, {"0"}, {"0"})
 
 
 class FilterConfig(Config):
@@ -197,7 +192,12 @@ class BuildConfig(Config):
     videos: Path = Field(
         description="a folder, a glob (`videos/**/*.mp4`), or a manifest: .txt (a path per line), .jsonl, .csv, .tsv, .parquet"
     )
-    model: str = Field(description="path or Hub id of a video LLM, which describes the clips and scores the pairs")
+    model: str | None = Field(
+        None, description="path or Hub id of a video LLM, which describes the clips (unless `server` does) and scores the pairs"
+    )
+    server: WriterServer | None = Field(
+        None, description="a model behind an OpenAI-compatible server, which writes instead; without `model` pairs have no scores"
+    )
     out: Path = Field(description="run folder; an interrupted run in it is continued")
     root: Path | None = Field(None, description="manifest paths are relative to it and stay inside (default: the manifest's)")
     columns: ColumnConfig = ColumnConfig()
@@ -225,7 +225,11 @@ class BuildConfig(Config):
         "(crop, blur, ..) make pairs of kind `view`, for training of kind vdpo",
     )
     captions: CaptionConfig = CaptionConfig()
+    responses: ResponseConfig = ResponseConfig()
     composer: ComposerConfig = ComposerConfig()
+    prompts: Path | None = Field(
+        None, description="folder of prompt files that stand for the texts here (`vtalign data prompts`)"
+    )
     response_prompts: tuple[str, ...] = Field(
         (
             "Describe what happens in the video, in the order in which it happens.",
@@ -274,17 +278,57 @@ class BuildConfig(Config):
             raise ValueError("source annotation and the settings under annotations (its file) go together")
         return self
 
-    @property
-    def needs_captions(self) -> bool:
-        """Whether clips have to be described."""
-        return bool({"self", "text"} & set(self.sources)) or self.text_pairs is not None
+    @model_validator(mode="after")
+    def _someone_writes(self) -> Self:
+        if self.model is None and self.server is None:
+            raise ValueError("model: is required, unless server names a model that writes")
+        sampled = self.composer.method == "model" and self.composer.temperature > 0
+        if self.responses.input == "caption" and self.responses.samples > 1 and not sampled:
+            raise ValueError(
+                f"responses.samples {self.responses.samples}: captions that are composed without a temperature give the same "
+                "response each time; set composer.method to model and composer.temperature"
+            )
+        return self
 
-    def result_settings(self) -> dict[str, object]:
-        """What decides the pairs: not where they go, nor who and how many make them."""
-        judge: dict[str, Any] = {
-            "batch_size": True,
-            "device": True,
-            "server": {name: True for name in ServerSettings.model_fields},
-        }
-        places = dict.fromkeys(("out", "workers", "frame_cache", "model_batch_size", "runner"), True)
-        return self.model_dump(mode="json", exclude={**places, "annotations": {"judge": judge}})
+    @model_validator(mode="after")
+    def _weights_where_needed(self) -> Self:
+        if self.model is not None:
+            return self
+        groups = self.clips.groups
+        by_tower = self.clips.method != "uniform" and groups.merges and groups.encoder == "model"
+        needing = [f"score_filters.{name}" for name in self.score_filters.of_scores]
+        needing += ["select.signal: reversal"] if self.select.signal == "reversal" else []
+        needing += ["clips.groups.encoder: model"] if by_tower else []
+        if needing:
+            raise ValueError(f"{needing[0]}: needs weights, which a server does not give; set model too, or leave it out")
+        return self
+
+    @property
+    def writer(self) -> str:
+        """The name of the model that writes."""
+        name = self.server.model if self.server else self.model
+        assert name is not None
+        return name
+
+    @property
+    def tells_clips(self) -> bool:
+        """Whether single clips have to be described: for questions on them."""
+        return ("text" in self.sources and bool(self.questions.kinds)) or self.text_pairs is not None
+
+    @property
+    def tells_captions(self) -> bool:
+        """Whether responses are put together from descriptions of clips."""
+        return "self" in self.sources and self.responses.input == "caption"
+
+    @property
+    def tells_views(self) -> bool:
+        """Whether responses are written from views."""
+        return "self" in self.sources and self.responses.input != "caption"
+
+    def result_settings(self, mode: Literal["json", "python"] = "json") -> dict[str, Any]:
+        """What decides the pairs: not where they go, nor who and how many make them, nor where a server is."""
+        places = ("out", "workers", "frame_cache", "model_batch_size", "runner", "prompts")
+        connection = dict.fromkeys(ServerSettings.model_fields, True)
+        judge: dict[str, Any] = {"batch_size": True, "device": True, "server": connection}
+        exclude: dict[str, Any] = {**dict.fromkeys(places, True), "annotations": {"judge": judge}, "server": connection}
+        return self.model_dump(mode=mode, exclude=exclude)

@@ -71,12 +71,12 @@ def _counted(row: Row) -> Iterator[tuple[str, str]]:
 
 
 def _measured(row: Row) -> Iterator[tuple[str, float | None]]:
-    scores = row["scores"]
-    yield "margin", margin_of(row["kind"], Scores(**scores))
+    scores = row["scores"] or {}
+    yield "margin", margin_of(row["kind"], Scores(**scores) if scores else None)
     for name in ("logp_chosen", "logp_rejected", "logp_chosen_perturbed", "divergence", "first_token_kl", "ches"):
-        yield name, scores[name]
+        yield name, scores.get(name)
     for side in ("chosen", "rejected"):
-        yield f"tokens_{side}", scores[f"tokens_{side}"]
+        yield f"tokens_{side}", scores.get(f"tokens_{side}")
         yield f"characters_{side}", len(row[side])
     yield "characters_gap", len(row["chosen"]) - len(row["rejected"])
     yield "difficulty", row["difficulty"]

@@ -57,8 +57,10 @@ def write_scored_pairs(folder: Path, candidates: Iterable[Row], scored: Mapping[
         score = scored.get(row["pair_id"])
         if score is None:
             continue
-        scores, token_logps = Scores(**score["scores"]), TokenLogps(**score["token_logps"])
-        pair = replace(candidate_pair(row), scores=scores, token_logps=token_logps, fingerprint=score["fingerprint"])
+        pair = candidate_pair(row)
+        if score["scores"] is not None:
+            scores, token_logps = Scores(**score["scores"]), TokenLogps(**score["token_logps"])
+            pair = replace(pair, scores=scores, token_logps=token_logps, fingerprint=score["fingerprint"])
         rows.append(pair_row(pair))
         count += 1
         if len(rows) == _ROWS_PER_FILE:

@@ -20,6 +20,8 @@ from vtalign.video.perturb import PerturbationSpec, perturb
 from vtalign.video.view import VideoView
 from vtalign_data.selection_config import SelectConfig
 from vtalign_data.stage import BatchResult, Rejected, Row
+from vtalign_data.usage import Usage
+from vtalign_data.writer import usage_of
 
 REVERSAL_RULES = ("same_backwards", "below_min", "beyond_keep")
 """Reasons for which a video is filtered by its score, in the order in which they are looked at."""
@@ -59,7 +61,8 @@ def score_reversals(
             turned[row["view_id"]] = backwards
     asked = [row["view_id"] for row in readable if row["view_id"] in turned]
     prompts = [video_prompt(views[view_id], config.prompt) for view_id in asked]
-    answers = model.generate([Request(prompt, config.max_new_tokens) for prompt in prompts], frames, batch_size=batch_size)
+    made = model.generations([Request(prompt, config.max_new_tokens) for prompt in prompts], frames, batch_size=batch_size)
+    answers = [answer.text for answer in made]
     pairs = [
         ModelRow(shown, (answer,))
         for view_id, prompt, answer in zip(asked, prompts, answers, strict=True)
@@ -79,7 +82,7 @@ def score_reversals(
             result.rejected.append(Rejected(row["video"], "failed", "score_not_finite", str(numbers)))
             continue
         result.rows.append({**known, "answer": answer, **numbers, "same_backwards": False})
-    return result
+    return BatchResult(result.rows, result.rejected, usage_of(made) + Usage(model_calls=len(pairs)))
 
 
 def select_videos(rows: Sequence[Row], config: SelectConfig) -> BatchResult:

@@ -1,17 +1,18 @@
 """Stage 10, score: what the model says of each pair on the clean and on the perturbed view (`vtalign.preference.scoring`)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
 from vtalign.errors import VideoError
 from vtalign.models.video_lm import VideoLM
 from vtalign.preference.schema import PAIR_SCHEMA
-from vtalign.preference.scoring import score_pairs, views_to_score
+from vtalign.preference.scoring import count_rows, score_pairs, views_to_score
 from vtalign.video.frames import FrameStore
 from vtalign_data.candidate import candidate_pair
 from vtalign_data.stage import BatchResult, Rejected, Row
+from vtalign_data.usage import Usage
 
 SCHEMA = pa.schema(
     [
@@ -42,4 +43,10 @@ def score_candidates(views: Sequence[Sequence[Row]], model: VideoLM, frames: Fra
             continue
         row = {"pair_id": pair.pair_id, "group_id": pair.group_id, "view_id": pair.view_id, "fingerprint": pair.fingerprint}
         result.rows.append({**row, "scores": vars(scores), "token_logps": vars(token_logps)})
-    return result
+    return BatchResult(result.rows, result.rejected, Usage(model_calls=count_rows(readable)))
+
+
+def without_scores(candidates: Iterable[Row], kept: set[str]) -> list[Row]:
+    """Rows of `kept` for a build without weights at hand: training scores the pairs itself."""
+    nothing = {"fingerprint": None, "scores": None, "token_logps": None}
+    return [{**row, **nothing} for row in candidates if row["pair_id"] in kept]

@@ -29,6 +29,12 @@ class ScoreFilterConfig(Config):
         None, gt=0, le=1, description="near_duplicate: a pair goes whose texts are at least this similar to an earlier pair's"
     )
 
+    @property
+    def of_scores(self) -> list[str]:
+        """The thresholds that are set and need scores."""
+        fields = ((name, field) for name, field in type(self).model_fields.items() if name != "near_duplicate")
+        return [name for name, field in fields if getattr(self, name) != field.default]
+
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.min_margin is not None and self.max_margin is not None and self.min_margin > self.max_margin:

@@ -26,15 +26,17 @@ class ScoredPair:
     prompt: str
     chosen: str
     rejected: str
-    scores: Scores
+    scores: Scores | None  # None: a build without weights
 
 
 Rule = Callable[[Sequence[ScoredPair], ScoreFilterConfig], dict[str, str]]
 """(pairs, thresholds) -> pair_id -> what is wrong with it, of those that break the rule."""
 
 
-def margin_of(kind: str, scores: Scores) -> float | None:
+def margin_of(kind: str, scores: Scores | None) -> float | None:
     """log p of the chosen side less that of the rejected one, nats; the sides of kind `view` are one text on two views."""
+    if scores is None:
+        return None
     if kind != VIEW_KIND:
         return scores.margin
     perturbed = scores.logp_chosen_perturbed
@@ -44,6 +46,8 @@ def margin_of(kind: str, scores: Scores) -> float | None:
 def false_rejections(pairs: Sequence[ScoredPair], config: ScoreFilterConfig) -> dict[str, str]:
     broken: dict[str, str] = {}
     for pair in pairs:
+        if pair.scores is None:
+            continue
         measured = (
             ("divergence", pair.scores.divergence, config.min_divergence),
             ("first_token_kl", pair.scores.first_token_kl, config.min_first_token_kl),
@@ -68,7 +72,11 @@ def margins_out_of_bounds(pairs: Sequence[ScoredPair], config: ScoreFilterConfig
 def high_ches(pairs: Sequence[ScoredPair], config: ScoreFilterConfig) -> dict[str, str]:
     """Pairs of kind `view` have one text on both sides, and so no CHES that means anything."""
     ranked = sorted(
-        ((pair.scores.ches, pair.pair_id) for pair in pairs if pair.scores.ches is not None and pair.kind != VIEW_KIND),
+        (
+            (pair.scores.ches, pair.pair_id)
+            for pair in pairs
+            if pair.scores is not None and pair.scores.ches is not None and pair.kind != VIEW_KIND
+        ),
         reverse=True,
     )
     top = ranked[: int(config.drop_top_ches * len(ranked))]

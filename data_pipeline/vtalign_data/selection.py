@@ -1,4 +1,4 @@
-"""Stage 11, select: which of the scored pairs stay. The first rule that a pair breaks is its reason.
+"""Stage 11, select: which of the pairs that are left stay. The first rule that a pair breaks is its reason.
 
 Whatever was lost since stage 9, here or while scoring, may have tilted the lengths again: then they are evened out once more, so that
 they do not tell chosen from rejected in what is left.
@@ -36,7 +36,7 @@ class Selection:
 
 def scored_pairs(texts: Iterable[Row], scored: Iterable[Row]) -> list[ScoredPair]:
     """Rows of stages 8 (`TEXTS`) and 10 (`pair_id`, `scores`) as pairs, in the order of the latter."""
-    scores = {row["pair_id"]: Scores(**row["scores"]) for row in scored}
+    scores = {row["pair_id"]: Scores(**row["scores"]) if row["scores"] is not None else None for row in scored}
     by_id = {row["pair_id"]: ScoredPair(**row, scores=scores[row["pair_id"]]) for row in texts if row["pair_id"] in scores}
     return [by_id[pair_id] for pair_id in scores]
 

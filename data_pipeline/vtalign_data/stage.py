@@ -2,7 +2,7 @@
 
     stages/<nn>-<name>/
         input.json                  digest of the sorted input ids, written first: a resumed stage has the same input
-        part-00000.parquet          rows of batch 0; its presence says that batch 0 is done
+        part-00000.parquet          rows of batch 0; its presence says that batch 0 is done; its metadata, what that cost
         part-00000.rejected.jsonl   what batch 0 lost, written before its part; gone once the stage is complete
         rejected.jsonl              all that the stage lost: id, outcome (filtered | failed), reason, detail
         complete.json               counts; the marker, written last
@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from vtalign.artifacts import read_jsonl, write_atomic, write_atomic_lines, write_json, write_parquet
 from vtalign.errors import InputError
 from vtalign_data.scratch import insert_all, scratch_database
+from vtalign_data.usage import Usage, total
 
 if TYPE_CHECKING:
     from vtalign_data.runners.task import Process, Runner
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Row = dict[str, Any]
 Outcome = Literal["filtered", "failed"]
+
+_USAGE_KEY = b"vtalign.usage"
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,19 @@ class Rejected:
 class BatchResult:
     rows: list[Row] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True)
 class StageCounts:
-    """What a complete stage passed on and lost, by reason. `unit` says what is counted."""
+    """What a complete stage passed on and lost, by reason, and what it cost. `unit` says what is counted."""
 
     name: str
     unit: str
     kept: int
     filtered: dict[str, int]
     failed: dict[str, int]
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def lost(self) -> int:
@@ -115,7 +120,7 @@ class Stage:
         for number, result in runner.run(process, batches) if runner else _call(process, batches):
             losses = "".join(json.dumps(asdict(lost), ensure_ascii=False) + "\n" for lost in result.rejected)
             write_atomic(self._losses(number), losses)  # first: a part that is there says that its losses are there too
-            write_parquet(self._part(number), result.rows, self.schema)
+            write_parquet(self._part(number), result.rows, self._schema_with(result.usage))
             tell(number)
         if not self.is_complete:
             self._complete(len(starts))
@@ -134,7 +139,9 @@ class Stage:
     def counts(self) -> StageCounts:
         """Counts of a complete stage, from its marker."""
         record = json.loads((self.folder / "complete.json").read_text(encoding="utf-8"))
-        return StageCounts(self.name, self.unit, record["kept"], record["filtered"], record["failed"])
+        return StageCounts(
+            self.name, self.unit, record["kept"], record["filtered"], record["failed"], Usage(**record.get("usage", {}))
+        )
 
     def _part(self, number: int) -> Path:
         return self.folder / f"part-{number:05d}.parquet"
@@ -186,8 +193,14 @@ class Stage:
             counted = "SELECT reason, count(*) FROM losses WHERE outcome = ? GROUP BY reason ORDER BY reason"
             for outcome in ("filtered", "failed"):
                 by_outcome[outcome] = dict(database.execute(counted, (outcome,)))
-        kept = sum(pq.read_metadata(self._part(number)).num_rows for number in range(batches))
-        write_json(self.folder / "complete.json", {"batches": batches, "kept": kept, **by_outcome})
+        parts = [pq.read_metadata(self._part(number)) for number in range(batches)]
+        usage = total(Usage(**json.loads((part.metadata or {}).get(_USAGE_KEY, b"{}"))) for part in parts)
+        counts = {"kept": sum(part.num_rows for part in parts), **by_outcome, "usage": usage.to_dict()}
+        write_json(self.folder / "complete.json", {"batches": batches, **counts})
+
+    def _schema_with(self, usage: Usage) -> pa.Schema:
+        """What a batch cost is committed with its rows, so that a run that was stopped counts every batch once."""
+        return self.schema.with_metadata({**(self.schema.metadata or {}), _USAGE_KEY: json.dumps(usage.to_dict()).encode()})
 
     def _remove_leftovers(self) -> None:
         """Temporary files of a process that was killed while it wrote."""

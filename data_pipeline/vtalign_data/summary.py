@@ -13,17 +13,20 @@ from rich.table import Table
 from vtalign.errors import RunFailed
 from vtalign.video.perturbation_spec import PerturbationSpec
 from vtalign_data.stage import Row, StageCounts
+from vtalign_data.usage import Usage, total
 
 
 @dataclass(frozen=True)
 class BuildSummary:
     """`lengths`: level of balancing and `LengthReport` before and after, the latter of the pairs that are left at last; `select`: the
     same of the balancing after the last filters. `statistics`: `PairStatistics` of the pairs; `selection`: what each rule on videos
-    and shots removed (`selection_report.selection_record`); `warnings`: video warnings by text; `truncated`: clip descriptions that
-    ran into `captions.max_new_tokens`; `caption_requests`: distinct clips that were described."""
+    and shots removed (`selection_report.selection_record`); `warnings`: video warnings by text; `writer`: the model that wrote, where
+    that is not `model`, which scored; `caption_requests`, `response_requests`: distinct clips and views that were described;
+    `truncated`: how many of these descriptions ran into their `max_new_tokens`."""
 
     out: Path
     model: str
+    writer: str
     fingerprint: str
     seed: int
     seconds: float
@@ -32,6 +35,7 @@ class BuildSummary:
     by_kind: dict[str, int]
     by_perturbation: dict[str, int]
     caption_requests: int
+    response_requests: int
     truncated: int
     warnings: dict[str, int]
     lengths: dict[str, Any]
@@ -40,11 +44,17 @@ class BuildSummary:
     stages: tuple[StageCounts, ...]
 
     @property
+    def usage(self) -> Usage:
+        """What all stages cost together, runs that were stopped included."""
+        return total(stage.usage for stage in self.stages)
+
+    @property
     def pairs_folder(self) -> Path:
         return self.out / "pairs"
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "out": str(self.out), "stages": [asdict(stage) for stage in self.stages]}
+        stages = [asdict(stage) for stage in self.stages]
+        return {**asdict(self), "out": str(self.out), "usage": self.usage.to_dict(), "stages": stages}
 
     def table(self) -> Table:
         """What was kept, filtered and failed, by stage and reason."""
@@ -60,6 +70,12 @@ class BuildSummary:
             losses += [("", str(count), reason) for reason, count in stage.failed.items()]
             for filtered, failed, reason in losses if len(losses) > 1 else ():
                 table.add_row("", "", "", filtered, failed, reason)
+        used = self.usage
+        table.caption = (
+            f"{used.model_calls} model calls, {used.prompt_tokens} prompt and {used.generated_tokens} generated tokens, "
+            f"{used.decodes} passes over videos"
+        )
+        table.caption_justify = "left"
         return table
 
 

@@ -43,6 +43,13 @@ def test_the_shipped_config_is_the_default(project_root) -> None:
         ("runner.model_workers=0", "runner: model_workers 0: at least 1, or auto"),
         ("runner.address=auto", "runner: address auto is for kind ray"),
         ("runner={kind: ray, address: 'ray://head:10001'}", "expected host:port or auto (run the command on a machine"),
+        ("captions.relative_prompt='{clip} ?'", "lacks field {previous}"),
+        ("responses.input=frames", "responses.input: Input should be 'caption', 'clip' or 'video'"),
+        ("responses.clips_prompt='{clips} {question}'", "unknown field {question} (known: {clips}, {prompt})"),
+        ("responses={input: video, samples: 2}", "samples 2 at temperature 0 would all be the same"),
+        ("responses.samples=2", "set composer.method to model and composer.temperature"),
+        ("server={url: 'http://localhost/v1'}", "server.model: is required"),
+        ("server={url: 'http://key@localhost/v1', model: m}", "a key belongs into the environment variable"),
     ],
 )
 def test_wrong_configs_are_one_line(override: str, said: str) -> None:
@@ -65,6 +72,13 @@ def test_videos_model_and_out_are_required() -> None:
         load_config(BuildConfig, None)
 
 
+def test_someone_must_write() -> None:
+    with pytest.raises(ConfigError, match="model: is required, unless server names a model that writes"):
+        load_config(BuildConfig, None, (), videos="v", out="o")
+    server = {"url": "http://localhost:8000/v1", "model": "large"}
+    assert load_config(BuildConfig, None, (), videos="v", out="o", server=server).writer == "large"
+
+
 def test_frame_overrides_keep_the_rest_of_the_models_policy() -> None:
     policy = FramePolicy(fps=2.0, max_pixels=2304, multiple=16)
     assert FrameOverride().apply(policy) == policy
@@ -76,5 +90,7 @@ def test_frame_overrides_keep_the_rest_of_the_models_policy() -> None:
 def test_workers_and_places_do_not_decide_the_result() -> None:
     assert load("workers=1").result_settings() == load("workers=7", "frame_cache=/x").result_settings()
     assert load().result_settings() == load("runner.kind=ray", "runner.address=10.0.0.1:6379").result_settings()
+    near, far = (load(f"server={{url: 'http://{host}/v1', model: m, retries: {n}}}") for n, host in enumerate("ab"))
+    assert near.result_settings() == far.result_settings() != load().result_settings()
     assert load("seed=1").result_settings() != load("seed=2").result_settings()
     assert load("positions=library").result_settings() != load().result_settings()

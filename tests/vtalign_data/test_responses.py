@@ -9,6 +9,7 @@ from vtalign.video.frames import FrameStore
 from vtalign.video.perturb import PerturbationSpec
 from vtalign.video.view import Slot, VideoView
 from vtalign_data.candidate import candidate_pair
+from vtalign_data.caption_responses import FromCaptions
 from vtalign_data.captions import Asking, ClipRequest, clip_requests, write_captions
 from vtalign_data.config import BuildConfig, CaptionConfig, ComposerConfig
 from vtalign_data.distractors import Distractor
@@ -52,7 +53,9 @@ def captions(rows):
 
 def make(rows, captions, config=CONFIG, composer=None):
     composer = composer or JoinComposer(config.composer)
-    return make_candidates([rows], MappingProxyType(captions), ASKING, composer, config, ["<|video_pad|>"])
+    placeholders = ["<|video_pad|>"] if config.composer.method == "model" else []
+    source = FromCaptions(ASKING, captions, [composer], placeholders)
+    return make_candidates([rows], MappingProxyType(captions), ASKING, source, config)
 
 
 def test_unchanged_clips_share_their_request(rows) -> None:

@@ -1,4 +1,4 @@
-"""`vtalign data synth`, `data build`, `data text`, `data inspect`, `data export` and `data import`."""
+"""`vtalign data synth`, `data prompts`, `data build`, `data text`, `data inspect`, `data export` and `data import`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +21,17 @@ def synth(
     from vtalign_data.synth import write_corpus
 
     write_corpus(out, videos, seed)
+
+
+@app.command()
+def prompts(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the files, one prompt each.")],
+) -> None:
+    """Write the prompts of `data build` as files to edit; prompts=OUT then uses them."""
+    from vtalign_data.prompts import write_prompts
+
+    for path in write_prompts(out):
+        typer.echo(path)
 
 
 @app.command()
@@ -94,11 +105,12 @@ def build(
     """Build preference pairs from a folder, a glob or a manifest of videos."""
     from vtalign.config import load_config
     from vtalign_data.config import BuildConfig
+    from vtalign_data.prompts import with_prompts
 
     path, overrides = split_arguments(arguments or [])
     chosen = {"runner.kind": runner, "runner.address": ray_address}
     overrides += [f"{key}={value}" for key, value in chosen.items() if value is not None]
-    config = load_config(BuildConfig, path, overrides, videos=videos, model=model, out=out)
+    config = with_prompts(load_config(BuildConfig, path, overrides, videos=videos, model=model, out=out))
     judge = config.annotations.judge if config.annotations is not None else None
     models = [config.model, config.clips.groups.checkpoint, judge.model if judge is not None else None]
     forbid_network_except_for(*filter(None, models))

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from transformers import DynamicCache
 
-from vtalign.models.encode import LMParts, encode_prompts
+from vtalign.models.encode import EncodedPrompt, EncodedVideo, LMParts, encode_prompts
 from vtalign.models.features import visual_inputs, visual_kwargs
 from vtalign.models.forward import kept_logits, position_input, text_inputs
 from vtalign.models.layout import lay_out
 from vtalign.models.requests import FrameSource, Generation, Request
+from vtalign.video.view import VideoView
 
 _COMPACT_AT = 0.75  # finished slots leave the batch when this share or less would stay: to move the others costs about a step
 
@@ -36,8 +37,8 @@ def generate_batch(model: Any, parts: LMParts, requests: Sequence[Request], sour
     if parts.shares_rows:
         written = _write(model, parts, requests, source, stops)
     else:
-        written = [ids for request in requests for ids in _write(model, parts, [request], source, stops)]
-    return [_finished(parts, ids, stops) for ids in written]
+        written = [one for request in requests for one in _write(model, parts, [request], source, stops)]
+    return [_finished(parts, ids, stops, prompt_tokens) for prompt_tokens, ids in written]
 
 
 def _stop_ids(model: Any, parts: LMParts) -> list[int]:
@@ -47,14 +48,18 @@ def _stop_ids(model: Any, parts: LMParts) -> list[int]:
     return list(dict.fromkeys([parts.template.end_of_turn, *also]))
 
 
-def _write(model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource, stops: list[int]) -> list[list[int]]:
+def _write(
+    model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource, stops: list[int]
+) -> list[tuple[int, list[int]]]:
+    """How many tokens each prompt has, and the ids that were written."""
     device = model.device
     most = max(request.max_new_tokens for request in requests)
     limits = torch.tensor([request.max_new_tokens for request in requests], device=device)
     stop_ids = torch.tensor(stops, device=device)
     choose = _Chooser(requests, most, device)
     tokens: list[list[int]] = [[] for _ in requests]
-    logits_RWV, cache, slots, axes = _read(model, parts, requests, source)
+    prompts, _ = encoded = encode_prompts(parts, [request.prompt for request in requests], source)
+    logits_RWV, cache, slots, axes = _read(model, parts, *encoded)
     for step in range(most):
         token_RW = choose(logits_RWV.float(), slots.owner_RW, step)
         for owner, token in zip(slots.owner_RW[slots.open_RW].tolist(), token_RW[slots.open_RW].tolist(), strict=True):
@@ -71,7 +76,7 @@ def _write(model: Any, parts: LMParts, requests: Sequence[Request], source: Fram
             past_key_values=cache,
             use_cache=True,
         ).logits
-    return tokens
+    return [(len(prompt), ids) for prompt, ids in zip(prompts, tokens, strict=True)]
 
 
 @dataclass
@@ -105,11 +110,10 @@ class _Slots:
 
 
 def _read(
-    model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource
+    model: Any, parts: LMParts, prompts: Sequence[EncodedPrompt], videos: dict[VideoView, EncodedVideo]
 ) -> tuple[torch.Tensor, DynamicCache, _Slots, int]:
     """Prefill: first logits (R, W, V), the cache of the shared rows, who is written where and how many axes a position has."""
     device = model.device
-    prompts, videos = encode_prompts(parts, [request.prompt for request in requests], source)
     layout = lay_out(
         [(prompt, []) for prompt in prompts], parts.max_positions, share=parts.shares_rows, dense=not parts.tree_attention
     )
@@ -165,11 +169,11 @@ class _Chooser:
         return torch.where(temperature_RW > 0, sampled_RW1[..., 0], greedy_RW)
 
 
-def _finished(parts: LMParts, ids: list[int], stops: list[int]) -> Generation:
+def _finished(parts: LMParts, ids: list[int], stops: list[int], prompt_tokens: int) -> Generation:
     ended = ids[-1] in stops
     body = ids[:-1] if ended else ids
     stray = [token for token in body if token in parts.template.special_ids]
     words = [token for token in body if token not in parts.template.special_ids]
     text = parts.tokenizer.decode(words, clean_up_tokenization_spaces=False)
     names = tuple(parts.tokenizer.convert_ids_to_tokens(stray))
-    return Generation(text.strip(), len(ids), "end" if ended else "length", names)
+    return Generation(text.strip(), len(ids), "end" if ended else "length", names, prompt_tokens)

@@ -1,6 +1,6 @@
 """What is asked of a video LLM and what comes back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
@@ -49,13 +49,15 @@ class Generation:
     """One written response.
 
     `text` has no special tokens; `stray` names those that the model wrote inside it (media placeholders among them) and that were
-    stripped; `ended` says whether the model closed its turn (`end`) or ran into `max_new_tokens` (`length`).
+    stripped; `ended` says whether the model closed its turn (`end`) or ran into `max_new_tokens` (`length`). `tokens` counts what was
+    written, with the end of turn, `prompt_tokens` what was read, with the tokens of the video; 0 where a server does not say.
     """
 
     text: str
     tokens: int
     ended: Literal["end", "length"]
     stray: tuple[str, ...] = ()
+    prompt_tokens: int = field(default=0, compare=False)  # what it cost is no part of what was written
 
 
 @dataclass(frozen=True)

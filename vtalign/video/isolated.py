@@ -47,6 +47,7 @@ class DecodeWorkers:
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
         self.n, self.limits = n, limits or DecodeLimits()
+        self.passes = 0  # passes over files that were asked for: probes, reads and comparisons
         self._open()
 
     def __enter__(self) -> Self:
@@ -126,6 +127,7 @@ class DecodeWorkers:
 
     def _take(self) -> WorkerProcess:
         with self._lock:
+            self.passes += 1
             while self._idle:
                 worker = self._idle.pop()
                 if worker.alive:

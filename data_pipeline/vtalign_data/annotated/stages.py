@@ -11,7 +11,7 @@ from vtalign_data.annotated.candidates import make_annotated
 from vtalign_data.config import BuildConfig
 from vtalign_data.responses import SCHEMA
 from vtalign_data.run_model import RunModel
-from vtalign_data.runners.task import VIDEO_LM, task
+from vtalign_data.runners.task import WRITER, task
 from vtalign_data.stage import Row, RunStage, Stage
 
 
@@ -46,14 +46,15 @@ def annotated_candidates(
     )
     said = table.by_video(joined.rows())
     asked = [rows for rows in perturbed_views if rows[0]["video_id"] in said]
-    questioning = answers.Questioning(settings, model.facts.fingerprint, config.seed)
+    questioning = answers.Questioning(settings, model.writer_fingerprint, config.seed)
+    answering = task(answers.write_answers, said, questioning, WRITER, frames, config.model_batch_size)
     answered = run_stage(
         "06-answers",
         ("video", "answer"),
         answers.SCHEMA,
         asked,
         _view_id,
-        task(answers.write_answers, said, questioning, VIDEO_LM, frames, config.model_batch_size),
+        answering.gathered() if config.server else answering,
         config.batch_size,
     )
     replies = {row["request_id"]: row for row in answered.rows()}

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 from vtalign.models.video_lm import VideoLM
 from vtalign.video.isolated import DecodeWorkers
 from vtalign_data.stage import BatchResult
+from vtalign_data.usage import Usage
+from vtalign_data.writer import Writer
 
 if TYPE_CHECKING:
     from vtalign_data.runners.tools import WorkTools
@@ -33,11 +35,13 @@ class Tool(Enum):
 
     WORKERS = "workers"
     VIDEO_LM = "video_lm"
+    WRITER = "writer"
     TOOLS = "itself"
 
 
 WORKERS = cast(DecodeWorkers, Tool.WORKERS)
 VIDEO_LM = cast(VideoLM, Tool.VIDEO_LM)
+WRITER = cast(Writer, Tool.WRITER)
 TOOLS = cast("WorkTools", Tool.TOOLS)
 """For a function that asks for a tool only sometimes, and so should be given all of them."""
 
@@ -62,22 +66,31 @@ class Task(Generic[T]):
     function: Callable[..., BatchResult]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    reads_files: bool = False
+    chosen: Place | None = None
 
     @property
     def place(self) -> Place:
+        if self.chosen is not None:
+            return self.chosen
         tools = set(_tools((*self.args, *self.kwargs.values())))
-        if tools & {Tool.VIDEO_LM, Tool.TOOLS}:
+        if tools & {Tool.VIDEO_LM, Tool.WRITER, Tool.TOOLS}:
             return "model"
-        return "decode" if tools or self.reads_files else "driver"
+        return "decode" if tools else "driver"
 
     def spread(self) -> "Task[T]":
         """For work that needs no tool but reads whole files, so that workers should share it."""
-        return replace(self, reads_files=True)
+        return replace(self, chosen="decode")
+
+    def gathered(self) -> "Task[T]":
+        """For work that a server does: the process that runs the build keeps to its limits."""
+        return replace(self, chosen="driver")
 
     def run(self, tools: "WorkTools", batch: Sequence[T]) -> BatchResult:
+        """The result, with the passes over videos that `tools` made for it in its usage."""
+        passes = tools.passes
         kwargs = {name: tools.resolve(argument) for name, argument in self.kwargs.items()}
-        return self.function(batch, *(tools.resolve(argument) for argument in self.args), **kwargs)
+        result = self.function(batch, *(tools.resolve(argument) for argument in self.args), **kwargs)
+        return replace(result, usage=result.usage + Usage(decodes=tools.passes - passes))
 
 
 Process = Task[T] | Callable[[Sequence[T]], BatchResult]

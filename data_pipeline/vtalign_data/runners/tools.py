@@ -9,6 +9,7 @@ from vtalign.video.isolated import DecodeWorkers
 from vtalign_data.config import BuildConfig
 from vtalign_data.run_model import RunModel
 from vtalign_data.runners.task import Made, Tool
+from vtalign_data.writer import Writer
 
 
 class WorkTools:
@@ -34,9 +35,20 @@ class WorkTools:
         return self._stack.enter_context(DecodeWorkers(self.config.workers, self.config.limits))
 
     @property
+    def passes(self) -> int:
+        """Passes over videos that decoder processes of this process made."""
+        there = (vars(self).get("workers"), *self._made.values())
+        return sum(workers.passes for workers in there if isinstance(workers, DecodeWorkers))
+
+    @property
     def video_lm(self) -> VideoLM:
         """Raises InputError where the model cannot be loaded or is not the one that the run began with."""
         return self.model.video_lm
+
+    @property
+    def writer(self) -> Writer:
+        """Raises InputError as `video_lm` does, where that writes."""
+        return self.model.writer
 
     def resolve(self, argument: Any) -> Any:
         """What a mark of `vtalign_data.runners.task` stands for in this process; anything else is itself."""
