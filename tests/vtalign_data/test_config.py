@@ -58,6 +58,24 @@ def test_wrong_configs_are_one_line(override: str, said: str) -> None:
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("server=null", "model: is required, unless server names a model that writes"),
+        ("score_filters.min_margin=0", "score_filters.min_margin: needs weights, which a server does not give"),
+        ("score_filters.drop_top_ches=0.1", "score_filters.drop_top_ches: needs weights"),
+        ("select.signal=reversal", "select.signal: reversal: needs weights"),
+        ("clips.groups.encoder=model", "clips.groups.encoder: model: needs weights"),
+    ],
+)
+def test_what_needs_weights_says_so_where_a_server_writes_alone(override: str, said: str) -> None:
+    alone = ("server={url: 'http://a/v1', model: m}", "score_filters.near_duplicate=0.9")
+    assert load_config(BuildConfig, None, alone, videos="v", out="o").writer == "m"
+    with pytest.raises(ConfigError) as error:
+        load_config(BuildConfig, None, (*alone, override), videos="v", out="o")
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
 def test_thresholds_of_the_selection_are_temples() -> None:
     """facts of lscpku/TEMPLE, preprocess.py: what `data build` selects by where nothing else is said."""
     shots, groups = load().clips.shots, load().clips.groups

@@ -14,6 +14,7 @@ from vtalign_data.build import run_build
 from vtalign_data.config import BuildConfig
 
 from ..chat_servers import echoed
+from .run_files import files_of
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +52,58 @@ def test_without_weights_pairs_have_no_scores(served, chat_echo, tmp_path: Path)
     assert summary.usage.model_calls == summary.caption_requests and summary.usage.generated_tokens == 5 * len(server.bodies)
     run = (tmp_path / "run" / "run.yaml").read_text()
     assert server.url not in run and "OPENAI_API_KEY" not in run
+    card = (summary.pairs_folder / "README.md").read_text()
+    assert "`echo` on a server wrote; the pairs have no scores" in card and server.url not in card
+    assert "| margin | 0 |" in card and summary.statistics["distributions"]["characters_chosen"]["measured"] == len(pairs)
+
+
+def test_without_scores_pairs_that_say_the_same_still_go(served, chat_echo, tmp_path: Path) -> None:
+    settings = {
+        "composer": {name: "Something is there to be seen now, and it is this: {0}" for name in ("first", "middle", "last")}
+    }
+    summary = run_build(served(tmp_path / "run", chat_echo().url, score_filters={"near_duplicate": 0.4}, **settings))
+    last = summary.stages[-1]
+    assert last.name == "11-select" and last.filtered["near_duplicate"] > 0 and last.kept == summary.pairs > 0
+
+
+def test_a_server_answers_what_annotations_ask(served, chat_echo, troubled_videos: Path, tmp_path: Path) -> None:
+    names = sorted(path.name for path in troubled_videos.glob("[!.]*.mp4"))
+    rows = [{"video": name, "question": "What is behind the curtain?", "answer": "a giraffe"} for name in names]
+    (tmp_path / "qa.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    server = chat_echo()
+    about = {"sources": ["annotation"], "annotations": {"file": str(tmp_path / "qa.jsonl")}}
+    loose = {"filters": {"max_length_ratio": 99, "max_length_ratio_question": 99}}
+    summary = run_build(served(tmp_path / "run", server.url, **about, **loose))
+    assert summary.caption_requests == 0 and summary.usage.model_calls == len(server.bodies) > 0
+    replies = {echoed(body["messages"]) for body in server.bodies}
+    pairs = read_pairs(summary.pairs_folder)
+    assert pairs and all(pair.chosen == "a giraffe" and pair.rejected in replies and pair.scores is None for pair in pairs)
+
+
+def test_views_are_compared_and_videos_mixed_whatever_is_shown(served, chat_echo, tmp_path: Path) -> None:
+    """A blurred view is not asked about: what is said of the clean one is on both sides."""
+    grid = [{"name": "blur", "strength": 2}, {"name": "insert_distractor", "strength": 2}]
+    for given in ("caption", "clip", "video"):
+        server = chat_echo()
+        config = served(tmp_path / given, server.url, perturbations=grid, responses={"input": given}, sources=["self"])
+        summary = run_build(config)
+        assert len(server.bodies) == summary.caption_requests + summary.response_requests
+        pairs = {kind: [pair for pair in read_pairs(summary.pairs_folder) if pair.kind == kind] for kind in ("view", "response")}
+        assert pairs["view"] and all(pair.chosen == pair.rejected and pair.rejected_view for pair in pairs["view"])
+        assert pairs["response"] and all(pair.other_videos for pair in pairs["response"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_server_writes_for_a_cluster(served, chat_echo, tmp_path: Path, tiny_checkpoint: Path) -> None:
+    """The process that runs the build asks the server; workers of the cluster read videos and score."""
+    server = chat_echo()
+    runs = {}
+    for kind in ("local", "ray"):
+        config = served(tmp_path / kind, server.url, model=str(tiny_checkpoint), frames={}, runner={"kind": kind})
+        runs[kind] = run_build(config).usage
+    assert files_of(tmp_path / "ray") == files_of(tmp_path / "local")
+    assert runs["ray"].model_calls == runs["local"].model_calls
 
 
 def test_weights_at_hand_score_what_the_server_wrote(served, chat_echo, tmp_path: Path, tiny_checkpoint: Path) -> None:

@@ -72,7 +72,8 @@ def test_counts_add_up_and_only_wrong_answers_stay(built_annotated: BuildSummary
     annotated = counts["07-annotated"]
     assert annotated.kept + annotated.lost == len(answers) and annotated.kept > 0
     assert counts["08-filter"].kept + counts["08-filter"].lost == annotated.kept
-    assert counts["06-captions"].kept == counts["07-responses"].kept == 0 and summary.caption_requests == 0
+    assert "06-captions" not in counts and counts["07-responses"].kept == 0 and summary.caption_requests == 0
+    assert counts["06-answers"].usage.model_calls == len(answers) and counts["06-answers"].usage.decodes > 0
     pairs = read_pairs(summary.pairs_folder)
     assert len(pairs) == summary.pairs and {pair.kind for pair in pairs} == {"qa", "caption"}
     said = {row["request_id"]: row["text"] for row in answers}

@@ -19,11 +19,7 @@ from vtalign_data.build import run_build
 from vtalign_data.config import BuildConfig
 from vtalign_data.summary import BuildSummary
 
-
-def files_of(run: Path) -> dict[str, bytes]:
-    """Rows, losses and counts of every stage, and the pairs, to the byte."""
-    paths = [path for folder in ("stages", "pairs") for path in sorted((run / folder).rglob("*")) if path.is_file()]
-    return {str(path.relative_to(run)): path.read_bytes() for path in paths}
+from ..run_files import files_of
 
 
 def kill_one_worker(parent: psutil.Process, killed: list[str], stop: threading.Event) -> None:

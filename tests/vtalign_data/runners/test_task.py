@@ -4,11 +4,13 @@ from pathlib import Path
 import pytest
 
 from vtalign.video.frames import FrameStore
+from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.sample import FramePolicy
 from vtalign_data import captions, ingest, scan, score
-from vtalign_data.runners.task import TOOLS, VIDEO_LM, WORKERS, Task, made, task
+from vtalign_data.runners.task import TOOLS, VIDEO_LM, WORKERS, WRITER, Task, made, task
 from vtalign_data.runners.tools import WorkTools
 from vtalign_data.stage import BatchResult
+from vtalign_data.usage import Usage
 
 
 def tell(batch: list[int], *given: object, **named: object) -> BatchResult:
@@ -41,6 +43,19 @@ def test_a_task_that_was_sent_makes_a_shared_thing_once(toy_tools: WorkTools) ->
     assert [entry.make for entry in toy_tools._made] == [list, tuple]
 
 
+def probe(batch: list[Path], *workers: DecodeWorkers) -> BatchResult:
+    found = [workers[number % len(workers)].probe(path) for number, path in enumerate(batch)]
+    return BatchResult([{"found": info} for info in found], usage=Usage(model_calls=1))
+
+
+def test_the_passes_over_videos_are_those_of_the_process_that_made_them(toy_tools: WorkTools, small_corpus: Path) -> None:
+    videos = sorted((small_corpus / "train" / "videos").glob("*.mp4"))[:3]
+    both = task(probe, WORKERS, made(DecodeWorkers, 1))
+    with toy_tools:
+        assert [both.run(toy_tools, batch).usage for batch in (videos, videos[:1])] == [Usage(1, decodes=3), Usage(1, decodes=1)]
+        assert task(tell).run(toy_tools, []).usage == Usage()
+
+
 @pytest.mark.parametrize(
     ("work", "place"),
     [
@@ -52,6 +67,8 @@ def test_a_task_that_was_sent_makes_a_shared_thing_once(toy_tools: WorkTools) ->
         (task(score.score_candidates, VIDEO_LM, made(FrameStore, Path("x"), {}, FramePolicy()), 1), "model"),
         (task(captions.write_captions, None, made(lambda model: model, VIDEO_LM), None, 1), "model"),
         (task(tell, TOOLS), "model"),
+        (task(captions.write_captions, None, WRITER, made(FrameStore, Path("x"), {}, FramePolicy()), 1), "model"),
+        (task(captions.write_captions, None, WRITER, made(FrameStore, Path("x"), {}, FramePolicy()), 1).gathered(), "driver"),
     ],
 )
 def test_who_does_it(work: "Task[int]", place: str) -> None:
