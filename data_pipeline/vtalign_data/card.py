@@ -63,7 +63,7 @@ def dataset_card(build: BuildFacts, statistics: PairStatistics) -> str:
         "# Temporal preference pairs",
         f"{statistics.pairs:,} preference pairs in {statistics.groups:,} groups, of {statistics.videos:,} videos, made by "
         f"`vtalign data build`. Each has a prompt on a video, a chosen and a rejected response, and the frames that were shown. "
-        f"{_models(config)} ({build.fingerprint}). Seed: {config.seed}.",
+        f"{_models(config)}. Fingerprint: {build.fingerprint}. Seed: {config.seed}.",
         "## How to load it",
         _LOADING,
         "## Counts",
