@@ -2,11 +2,16 @@
 
 import os
 import random
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from .chat_servers import ChatEcho, FaultProxy
 
 # No deadline: how long an example takes says more about the machine than about the code. The same examples every time.
 settings.register_profile("vtalign", deadline=None, derandomize=True)
@@ -50,6 +55,33 @@ def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus") / "synth"
     write_corpus(folder, videos=16, seed=0)
     return folder
+
+
+@pytest.fixture
+def chat_echo() -> Iterator[Callable[..., "ChatEcho"]]:
+    """(key, longest prompt) -> a running chat server that answers at once."""
+    from .chat_servers import ChatEcho
+
+    with ExitStack() as servers:
+        yield lambda *args, **changes: servers.enter_context(ChatEcho(*args, **changes))
+
+
+@pytest.fixture
+def fault_proxy() -> Iterator[Callable[..., "FaultProxy"]]:
+    """(upstream URL, share of requests that fail, seed, faults) -> a running proxy that fails on purpose."""
+    from .chat_servers import FaultProxy
+
+    with ExitStack() as servers:
+        yield lambda *args, **changes: servers.enter_context(FaultProxy(*args, **changes))
+
+
+@pytest.fixture(scope="session")
+def served_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of `transformers serve` on the tiny checkpoint; the model's name there is its folder."""
+    from .chat_servers import transformers_serve
+
+    with transformers_serve(tiny_checkpoint, tmp_path_factory.mktemp("serve") / "log.txt") as url:
+        yield url
 
 
 @pytest.hookimpl(wrapper=True)

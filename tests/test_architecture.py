@@ -29,6 +29,7 @@ ALLOWED = {
     "video": FOUNDATION,
     "models": FOUNDATION | {"video"},
     "preference": FOUNDATION | {"video", "models"},
+    "remote": FOUNDATION | {"video", "models"},
     "training": FOUNDATION | {"video", "models", "preference", "curriculum", "losses"},
 }
 LIBRARY_ROOMS = set(ALLOWED) - {"__main__"}

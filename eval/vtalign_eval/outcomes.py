@@ -127,6 +127,11 @@ def read_samples(path: Path) -> list[Outcome]:
     return outcomes
 
 
+def failed_on_server(outcome: Outcome) -> bool:
+    """Whether there is no reply because the server gave none (see `vtalign.remote.requests.Reason`)."""
+    return outcome.failure is not None and outcome.failure.startswith("server_")
+
+
 def failures_by_reason(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
     """Per reason: how many questions it cost, and which videos."""
     reasons: dict[str, dict[str, Any]] = {}

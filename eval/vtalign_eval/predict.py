@@ -10,9 +10,10 @@ from vtalign.config import Config, validate_config
 from vtalign.errors import InputError, VideoError
 from vtalign.ids import stable_id
 from vtalign.models.prompt import Prompt
-from vtalign.models.requests import Request
-from vtalign.models.video_lm import VideoLM
+from vtalign.models.requests import Generation, Request
+from vtalign.remote.requests import ServerError
 from vtalign.video.frames import FrameStore
+from vtalign_eval.answerer import Answerer, reply_of
 from vtalign_eval.items import Item
 from vtalign_eval.reply import Reply
 from vtalign_eval.views import ShownVideos
@@ -65,14 +66,14 @@ class ReplyLog:
             )
 
     def add(self, questions: Sequence[Question], replies: Sequence[Reply]) -> None:
-        """Keep replies, durably. Failures are not kept: a resumed run tries those videos again."""
+        """Keep replies, durably. Failures are not kept: a resumed run tries those again."""
         pairs = [(question, reply) for question, reply in zip(questions, replies, strict=True) if reply.text is not None]
         self.replies.update({question.key: reply for question, reply in pairs})
         append_jsonl(self._path, [_log_row(question, reply) for question, reply in pairs])
 
 
 def predict(
-    lm: VideoLM,
+    lm: Answerer,
     questions: Sequence[Question],
     shown: ShownVideos,
     store: FrameStore,
@@ -95,9 +96,14 @@ def predict(
         for start in range(0, len(asked), batch_size):
             batch = asked[start : start + batch_size]
             requests = [Request(_prompt(q, shown), q.max_new_tokens) for q in batch]
-            made = lm.generations(requests, store, batch_size=batch_size)
-            uncontrolled = [q.item.video in shown.unchanged for q in batch]
-            on_batch(batch, [Reply(m.text, m.tokens, m.ended == "length", u) for m, u in zip(made, uncontrolled, strict=True)])
+
+            def on_made(
+                places: Sequence[int], made: Sequence[Generation | ServerError], batch: Sequence[Question] = batch
+            ) -> None:
+                of = [batch[place] for place in places]
+                on_batch(of, [reply_of(m, q.item.video in shown.unchanged) for q, m in zip(of, made, strict=True)])
+
+            lm.generations(requests, store, batch_size=batch_size, on_made=on_made)
 
 
 def _log_row(question: Question, reply: Reply) -> dict[str, Any]:
@@ -106,7 +112,7 @@ def _log_row(question: Question, reply: Reply) -> dict[str, Any]:
 
 
 def failed_reply(error: VideoError) -> Reply:
-    return Reply(None, failure=error.reason)
+    return Reply(None, failure=error.reason, detail=error.detail)
 
 
 def _prompt(question: Question, shown: ShownVideos) -> Prompt:

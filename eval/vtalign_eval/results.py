@@ -11,7 +11,7 @@ from typing import Any
 from vtalign.ids import stable_id
 from vtalign_eval.benchmarks import Benchmark
 from vtalign_eval.metrics import chance, columns_of, nested
-from vtalign_eval.outcomes import Outcome, failures_by_reason
+from vtalign_eval.outcomes import Outcome, failed_on_server, failures_by_reason
 from vtalign_eval.statistics import RESAMPLES, Estimate, cluster_bootstrap
 
 RESULTS = "results.json"
@@ -56,9 +56,11 @@ def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, rec
                 "unparsable_leniently": sum(o.lenient_choice is None for o in unparsable),
                 "cut": sum(o.cut for o in outcomes),
                 "uncontrolled": sum(o.uncontrolled for o in outcomes),
-                "decode_failed": sum(o.failure is not None for o in outcomes),
+                "decode_failed": sum(o.failure is not None and not failed_on_server(o) for o in outcomes),
+                "server_failed": sum(map(failed_on_server, outcomes)),
             },
-            "decode_failures": failures_by_reason(outcomes),
+            "decode_failures": failures_by_reason([o for o in outcomes if not failed_on_server(o)]),
+            "server_failures": failures_by_reason([o for o in outcomes if failed_on_server(o)]),
             "statistics": {"method": "percentile bootstrap over families", "resamples": RESAMPLES, "seed": seed},
             **record,
             "versions": versions(),

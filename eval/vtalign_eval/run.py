@@ -10,13 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vtalign.artifacts import claim_run_folder, write_json
-from vtalign.config import validate_config
 from vtalign.errors import InputError, RunFailed
-from vtalign.models.load import load_video_lm
-from vtalign.models.video_lm import VideoLM
 from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.sample import FramePolicy
+from vtalign_eval.answerer import Answerer, load_answerer, nothing_answered
 from vtalign_eval.benchmarks import Benchmark, find_benchmark
 from vtalign_eval.config import Control, EvalConfig
 from vtalign_eval.fail_under import check_gate
@@ -55,7 +53,7 @@ def run_eval(config: EvalConfig, console: Console | None = None) -> dict[str, An
     console = console or Console()
     asked = _read(config)
     _claim(config, asked)
-    load = cache(partial(load_for_eval, config))
+    load = cache(partial(load_answerer, config))
     controls: dict[str, list[Outcome]] = {}
     for control in config.controls:
         under = config.under(control)
@@ -87,7 +85,7 @@ def _claim(config: EvalConfig, asked: _Asked) -> None:
 
 
 def _run(
-    config: EvalConfig, asked: _Asked, lm: VideoLM, controls: Mapping[str, Sequence[Outcome]], console: Console
+    config: EvalConfig, asked: _Asked, lm: Answerer, controls: Mapping[str, Sequence[Outcome]], console: Console
 ) -> tuple[dict[str, Any], list[Outcome]]:
     """One run in its own folder. `controls`: the outcomes under each control, which the gains are measured against."""
     benchmark = asked.benchmark
@@ -100,7 +98,7 @@ def _run(
     replies = log.replies | failed
     outcomes = _graded(questions, replies, benchmark)
     if outcomes and all(outcome.failure is not None for outcome in outcomes):
-        raise RunFailed(f"{config.data}: not one of its videos could be read (first: {outcomes[0].video}: {outcomes[0].failure})")
+        raise RunFailed(nothing_answered(config, outcomes, replies.values()))
     record = {
         "benchmark": benchmark.name,
         "config": config.model_dump(mode="json", exclude={"out"}),
@@ -121,23 +119,8 @@ def _run(
     return results, outcomes
 
 
-def load_for_eval(config: EvalConfig) -> VideoLM:
-    """The model under its own frame policy with what `config.frames` changes."""
-    lm = load_video_lm(
-        config.model,
-        dtype=config.dtype,
-        device=config.device,
-        trust_remote_code=config.trust_remote_code,
-        positions=config.positions,
-    )
-    if not config.frames:
-        return lm
-    policy = validate_config(FramePolicy, lm.policy.model_dump() | config.frames, "frames")
-    return VideoLM(lm.model, lm.processor, policy, positions=lm.positions, name=config.model)
-
-
 def _questions(
-    config: EvalConfig, benchmark: Benchmark, items: tuple[Item, ...], hashes: dict[str, str | None], lm: VideoLM
+    config: EvalConfig, benchmark: Benchmark, items: tuple[Item, ...], hashes: dict[str, str | None], lm: Answerer
 ) -> list[Question]:
     longest = config.max_new_tokens or benchmark.max_new_tokens
     made = []
@@ -148,7 +131,7 @@ def _questions(
     return made
 
 
-def _answer(config: EvalConfig, lm: VideoLM, pending: list[Question], log: ReplyLog, console: Console) -> dict[str, Reply]:
+def _answer(config: EvalConfig, lm: Answerer, pending: list[Question], log: ReplyLog, console: Console) -> dict[str, Reply]:
     """Answer what is pending into `log`. Returns the failed replies, by key."""
     failed: dict[str, Reply] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -126,6 +126,9 @@ def _print_notes(console: Console, found: dict[str, Any]) -> None:
         names = escape(", ".join(videos[:3]))
         line = f"[yellow]{reason}[/]: {len(videos)} videos could not be read ({names}{more}):"
         console.print(f"{line} {entry['questions']} questions count as wrong")
+    for reason, entry in found["server_failures"].items():
+        line = f"[yellow]{reason}[/]: {entry['questions']} questions got no reply from the server: they count as wrong,"
+        console.print(f"{line} and the same command asks them again")
 
 
 def _table(title: str, headings: list[str]) -> Table:

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Measure: run a benchmark, compare two runs.", rich_markup_mode=None)
 
 Arguments = Annotated[list[str] | None, typer.Argument(metavar="[CONFIG] [key=value ...]", help="Config file, then overrides.")]
-Model = Annotated[str | None, typer.Option(help="Model folder or Hub id.")]
+Model = Annotated[str | None, typer.Option(help="Model folder, Hub id, or its name on --server.")]
 BenchmarkName = Annotated[str | None, typer.Option(help="Benchmark, e.g. temporal-shapes.")]
+Server = Annotated[
+    str | None, typer.Option(metavar="URL", help="OpenAI-compatible server that runs the model, e.g. http://localhost:8000/v1.")
+]
 Control = Annotated[str | None, typer.Option(help="Shown instead: text, one-frame, repeated-frame, shuffled or reversed.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the benchmark's questions and videos.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the results; run the same command again to resume.")]
@@ -26,6 +29,7 @@ FailUnder = Annotated[float | None, typer.Option(help="Exit with 3 where the sco
 def run(
     arguments: Arguments = None,
     model: Model = None,
+    server: Server = None,
     benchmark: BenchmarkName = None,
     control: Control = None,
     data: Data = None,
@@ -34,8 +38,8 @@ def run(
 ) -> None:
     """Run a benchmark on a model: accuracy per aspect with intervals. `controls=[text,shuffled]` adds the gain over these."""
     flags = {"model": model, "benchmark": benchmark, "control": control, "data": data, "out": out, "fail_under": fail_under}
-    config = _config(arguments, flags)
-    forbid_network_except_for(config.model)
+    config = _config(with_server(arguments, server), flags)
+    forbid_network_except_for(*([] if config.server else [config.model]))
     from vtalign_eval.run import run_eval
 
     run_eval(config)
@@ -63,6 +67,7 @@ def score(
 def check(
     arguments: Arguments = None,
     model: Model = None,
+    server: Server = None,
     benchmark: BenchmarkName = None,
     control: Control = None,
     data: Data = None,
@@ -74,7 +79,7 @@ def check(
     from vtalign.config import load_config
     from vtalign_eval.check import CheckConfig, check_eval
 
-    path, overrides = split_arguments(arguments or [])
+    path, overrides = split_arguments(with_server(arguments, server))
     print(check_eval(load_config(CheckConfig, path, overrides, **flags)))
 
 
@@ -118,3 +123,8 @@ def _config(arguments: list[str] | None, flags: dict[str, Any]) -> "EvalConfig":
 
     path, overrides = split_arguments(arguments or [])
     return load_config(EvalConfig, path, overrides, **flags)
+
+
+def with_server(arguments: list[str] | None, server: str | None) -> list[str]:
+    """`--server URL` names the address and leaves the server's other settings as they are."""
+    return [*(arguments or []), *([f"server.url={server}"] if server else [])]

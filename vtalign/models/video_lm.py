@@ -69,7 +69,12 @@ class VideoLM:
         on_done: Callable[[int], object] | None = None,
     ) -> list[str]:
         """Response texts in the order of `requests`. `on_done` is told how many more are finished after each batch."""
-        return [made.text for made in self.generations(requests, source, batch_size=batch_size, on_done=on_done)]
+
+        def on_made(places: Sequence[int], _: Sequence[Generation]) -> None:
+            if on_done:
+                on_done(len(places))
+
+        return [made.text for made in self.generations(requests, source, batch_size=batch_size, on_made=on_made)]
 
     def generations(
         self,
@@ -77,9 +82,10 @@ class VideoLM:
         source: FrameSource,
         *,
         batch_size: int = 32,
-        on_done: Callable[[int], object] | None = None,
+        on_made: Callable[[Sequence[int], Sequence[Generation]], object] | None = None,
     ) -> list[Generation]:
-        """As `generate`, with how each response ended and which special tokens were stripped from it.
+        """As `generate`, with how each response ended and which special tokens were stripped from it. `on_made` is given each
+        finished batch: places in `requests`, and what was written there.
 
         Raises VideoError where a view cannot be read (prefetch first to learn which) and InputError for prompts that do not fit.
         """
@@ -88,8 +94,8 @@ class VideoLM:
             for batch in _batches([request.prompt for request in requests], batch_size):
                 made = generate_batch(self.model, self.parts, [requests[index] for index in batch], source)
                 results.update(zip(batch, made, strict=True))
-                if on_done:
-                    on_done(len(batch))
+                if on_made:
+                    on_made(batch, made)
         return [results[index] for index in range(len(requests))]
 
     @torch.no_grad()
