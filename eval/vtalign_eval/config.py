@@ -9,6 +9,7 @@ from vtalign.config import Config
 from vtalign.models.positions import Positions
 from vtalign.video.limits import DecodeLimits
 from vtalign.video.sample import FramePolicy
+from vtalign_eval.judging.config import JudgeConfig
 
 Control = Literal["none", "text", "one-frame", "repeated-frame", "shuffled", "reversed"]
 
@@ -27,6 +28,9 @@ class EvalConfig(Config):
     batch_size: int = Field(64, ge=1, description="questions answered together")
     max_new_tokens: int | None = Field(None, ge=1, description="longest reply in tokens; default: the benchmark's")
     seed: int = Field(0, ge=0, description="of the shuffled control and of the bootstrap")
+    judge: JudgeConfig | None = Field(
+        None, description="who is asked what no rule grades, such as `judge.server.url=.. judge.server.model=..`; default: nobody"
+    )
     limit: int | None = Field(None, ge=1, description="only the first so many questions; conflict groups cut by it do not count")
     fail_under: float | None = Field(None, ge=0, le=1, description="exit code 3 where `fail_on` is below this fraction")
     fail_on: str = Field("temporal", min_length=1, description="what fail_under holds: a metric of results.json")
@@ -73,4 +77,4 @@ class EvalConfig(Config):
     def settings(self) -> dict[str, Any]:
         """What decides the replies, as plain data: all but where they go, what is asked of them, and how fast they come."""
         speed = {"batch_size", "device", "decode_workers", "frame_cache"}
-        return self.model_dump(mode="json", exclude={"out", "controls", "fail_under", "fail_on", *speed})
+        return self.model_dump(mode="json", exclude={"out", "controls", "judge", "fail_under", "fail_on", *speed})
