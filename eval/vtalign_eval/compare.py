@@ -12,7 +12,8 @@ from rich.console import Console
 from vtalign.artifacts import write_atomic, write_json
 from vtalign.errors import InputError
 from vtalign_eval.benchmarks import Benchmark, find_benchmark
-from vtalign_eval.metrics import nested
+from vtalign_eval.judging.comparable import judge_of, without_verdicts
+from vtalign_eval.metrics import graded_by_rule, nested
 from vtalign_eval.outcomes import Outcome, read_samples, samples_file
 from vtalign_eval.paired import Pair, difference_estimates, paired_columns
 from vtalign_eval.results import RESULTS
@@ -37,6 +38,10 @@ class Run:
     def seed_of_control(self) -> int | None:
         return self.record["config"]["seed"] if self.record["control"] == "shuffled" else None
 
+    @property
+    def judge(self) -> dict[str, str] | None:
+        return judge_of(self.record)
+
     def summary(self) -> dict[str, Any]:
         config, fingerprint = self.record["config"], self.record["model_fingerprint"]
         return {"folder": str(self.folder), "model": config["model"], "model_fingerprint": fingerprint}
@@ -50,7 +55,7 @@ def compare_runs(
     Returns `metrics`, `aspects` and `events` as in `results.json`, each entry {a, b, difference, ci95, standard_error, p_value,
     n, clusters, minimum_detectable, mcnemar[, p_holm]}, and `flipped`: the questions that B fixed and broke. Also written to
     `out/comparison.json`, the flips one a line to `out/flips.jsonl`, where `out` (a folder) is given. Raises InputError
-    where a run is unfinished, or where the runs differ in benchmark (or its version), data, control, frame policy or questions,
+    where a run is unfinished, or where the runs differ in benchmark (or its version), data, control, frame policy, judge or questions,
     naming what differs and both values; `force` compares the questions that they share and lists the differences.
     """
     return compare_pooled([(a, b)], out, force, console)
@@ -70,6 +75,7 @@ def compare_pooled(
         raise InputError("nothing to compare: no pair of runs is given")
     runs = [(read_run(Path(a)), read_run(Path(b))) for a, b in pairs]
     benchmark = find_benchmark(runs[0][0].record["benchmark"])
+    runs = [_judged_alike(first, second, benchmark) for first, second in runs]
     forced: list[str] = []
     aligned: list[list[Pair]] = []
     for first, second in runs:
@@ -89,6 +95,7 @@ def compare_pooled(
         "control": runs[0][0].record["control"],
         "a": runs[0][0].summary(),
         "b": runs[0][1].summary(),
+        "judge": {"a": runs[0][0].judge, "b": runs[0][1].judge},
         "pairs": [_headline(*run, shared, benchmark) for run, shared in zip(runs, aligned, strict=True)],
         **_measured(pooled, benchmark),
         "flipped": _flipped(pooled),
@@ -121,6 +128,15 @@ def read_run(folder: Path) -> Run:
     return Run(folder, record, {outcome.question_id: outcome for outcome in read_samples(folder / samples_file(name))})
 
 
+def _judged_alike(a: Run, b: Run, benchmark: Benchmark) -> tuple[Run, Run]:
+    """Verdicts that only one of the runs has cannot be compared, and leave: figures by rule do not need them."""
+    if a.judge is not None and b.judge is not None:
+        return a, b
+    return replace(a, outcomes=without_verdicts(a.outcomes, benchmark)), replace(
+        b, outcomes=without_verdicts(b.outcomes, benchmark)
+    )
+
+
 def _differences(a: Run, b: Run) -> list[str]:
     """Why the runs should not be compared."""
     found = []
@@ -129,6 +145,8 @@ def _differences(a: Run, b: Run) -> list[str]:
             found.append(f"{field.replace('_', ' ')} {_where(a.record[field], b.record[field])}")
     if a.seed_of_control != b.seed_of_control:
         found.append(f"seed of the shuffled control is {a.seed_of_control} in A, {b.seed_of_control} in B")
+    if a.judge is not None and b.judge is not None and a.judge != b.judge:
+        found.append(f"judge {_where(a.judge, b.judge)}")
     only_a, only_b = a.outcomes.keys() - b.outcomes.keys(), b.outcomes.keys() - a.outcomes.keys()
     if only_a or only_b:
         found.append(f"{len(only_a)} questions are only in A and {len(only_b)} only in B")
@@ -196,7 +214,11 @@ def _entry(a: Column, b: Column, difference: Estimate) -> dict[str, Any]:
 
 def _headline(a: Run, b: Run, pairs: Sequence[Pair], benchmark: Benchmark) -> dict[str, Any]:
     columns = paired_columns(pairs, benchmark)
-    found: dict[str, Any] = {"a": a.summary(), "b": b.summary(), "questions": len(pairs)}
+    found: dict[str, Any] = {
+        "a": a.summary(),
+        "b": b.summary(),
+        "questions": len(graded_by_rule([pair[0] for pair in pairs], benchmark)),
+    }
     for name in ("temporal", "temporal_strict", "static"):
         if ("metrics", name) in columns:
             first, second = columns["metrics", name]

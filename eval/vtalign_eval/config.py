@@ -10,6 +10,7 @@ from vtalign.models.positions import Positions
 from vtalign.remote.config import ServerSettings, VideoServerSettings
 from vtalign.video.limits import DecodeLimits
 from vtalign.video.sample import FramePolicy
+from vtalign_eval.judging.config import JudgeConfig
 
 Control = Literal["none", "text", "one-frame", "repeated-frame", "shuffled", "reversed"]
 
@@ -34,6 +35,9 @@ class EvalConfig(Config):
     batch_size: int = Field(64, ge=1, description="questions answered together")
     max_new_tokens: int | None = Field(None, ge=1, description="longest reply in tokens; default: the benchmark's")
     seed: int = Field(0, ge=0, description="of the shuffled control and of the bootstrap")
+    judge: JudgeConfig | None = Field(
+        None, description="who is asked what no rule grades, such as `judge.server.url=.. judge.server.model=..`; default: nobody"
+    )
     limit: int | None = Field(None, ge=1, description="only the first so many questions; conflict groups cut by it do not count")
     fail_under: float | None = Field(None, ge=0, le=1, description="exit code 3 where `fail_on` is below this fraction")
     fail_on: str = Field("temporal", min_length=1, description="what fail_under holds: a metric of results.json")
@@ -88,7 +92,7 @@ class EvalConfig(Config):
     def settings(self) -> dict[str, Any]:
         """What decides the replies, as plain data: all but where they go, what is asked of them, where and how fast."""
         speed = {"batch_size", "device", "decode_workers", "frame_cache"}
-        not_of_replies = {"out", "controls", "fail_under", "fail_on", *speed}
+        not_of_replies = {"out", "controls", "judge", "fail_under", "fail_on", *speed}
         exclude: dict[str, Any] = {
             **dict.fromkeys(not_of_replies, True),
             "server": dict.fromkeys(ServerSettings.model_fields, True),

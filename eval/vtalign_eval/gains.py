@@ -11,8 +11,9 @@ from vtalign_eval.statistics import Estimate
 
 # The others (parse rates, say) differ between a run and a control for reasons that have nothing to do with time.
 _MEASURED = {
-    "metrics": ("temporal_strict", "same_answer_rate", "temporal", "static", "accuracy"),
-    "aspects": ("accuracy", "strict"),
+    "metrics": ("temporal_strict", "same_answer_rate", "temporal", "static", "accuracy", "temporal_judged", "static_judged"),
+    "aspects": ("accuracy", "strict", "judged"),
+    "tasks": ("accuracy", "strict", "judged"),
     "events": (),
 }
 
@@ -20,7 +21,7 @@ _MEASURED = {
 def gains_over(plain: Sequence[Outcome], control: Sequence[Outcome], benchmark: Benchmark, seed: int) -> dict[str, Any]:
     """The plain run minus the same questions under a control, in the same order; paired by question, clustered by family.
 
-    Returns `metrics` and `aspects` as in `results.json`, each number {control, gain, ci95, p_value, minimum_detectable}.
+    Returns `metrics`, `aspects` and `tasks` as in `results.json`, each number {control, gain, ci95, p_value, minimum_detectable}.
     `uncontrolled` counts questions about stills, which the control shows as they are: they are in, with no gain to be had.
     """
     columns = paired_columns(list(zip(control, plain, strict=True)), benchmark)

@@ -19,7 +19,9 @@ Key = tuple[str, ...]
 
 
 def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, Column]:
-    """Columns of all metrics; the empty ones too (no conflict groups, say)."""
+    """Columns of all metrics; the empty ones too (no conflict groups, say). A judge's verdicts are in the columns `judged` alone."""
+    judged = _judged(outcomes, benchmark)
+    outcomes = graded_by_rule(outcomes, benchmark)
     temporal = [o for o in outcomes if o.aspect in benchmark.temporal_aspects]
     static = [o for o in outcomes if o.aspect in benchmark.static_aspects]
     yes_no = [o for o in outcomes if o.choice is not None and {option.casefold() for option in o.options} == {"yes", "no"}]
@@ -52,7 +54,12 @@ def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, C
         columns["events", str(events), "temporal"] = _accuracy([o for o in here if o.aspect in benchmark.temporal_aspects])
         for aspect in (*benchmark.temporal_aspects, *benchmark.static_aspects):
             columns["events", str(events), aspect] = _accuracy([o for o in here if o.aspect == aspect])
-    return columns
+    return columns | judged
+
+
+def graded_by_rule(outcomes: Sequence[Outcome], benchmark: Benchmark) -> list[Outcome]:
+    """All but those that only a judge can grade (captions)."""
+    return [o for o in outcomes if o.task not in benchmark.judged_tasks]
 
 
 def chance(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[str, float]:
@@ -86,6 +93,24 @@ def nested(numbers: Mapping[Key, dict[str, Any]]) -> dict[str, Any]:
             branch = branch.setdefault(part, {})
         branch[key[-1]] = number
     return tree
+
+
+def _judged(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, Column]:
+    """By rule, else by the judge, over the same questions as `accuracy`; what only a judge can grade is a task of its own."""
+
+    def right(o: Outcome) -> bool:
+        return o.judged_correct is True
+
+    judged = [o for o in outcomes if o.judged_correct is not None]
+    by_rule_too = graded_by_rule(judged, benchmark)
+    columns: dict[Key, Column] = {}
+    for name, aspects in (("temporal", benchmark.temporal_aspects), ("static", benchmark.static_aspects)):
+        columns["metrics", f"{name}_judged"] = _share([o for o in by_rule_too if o.aspect in aspects], right)
+        for aspect in aspects:
+            columns["aspects", aspect, "judged"] = _share([o for o in by_rule_too if o.aspect == aspect], right)
+    for task in sorted({o.task for o in judged if o.task}):
+        columns["tasks", task, "judged"] = _share([o for o in judged if o.task == task], right)
+    return columns
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -19,7 +19,10 @@ from vtalign_eval.reply import Reply
 
 @dataclass(frozen=True)
 class Outcome:
-    """What metrics and comparisons know of a question: where it belongs, what was said and how that was read."""
+    """What metrics and comparisons know of a question: where it belongs, what was said and how that was read.
+
+    `judged_correct`: by rule, and where no rule grades the reply by the run's judge; None in runs without one.
+    """
 
     question_id: str
     video: str
@@ -39,6 +42,7 @@ class Outcome:
     cut: bool = False
     uncontrolled: bool = False
     task: str = ""
+    judged_correct: bool | None = None
 
     @property
     def said(self) -> str | None:
@@ -48,7 +52,7 @@ class Outcome:
         return f"unparsable: {normalise(self.reply)}"
 
 
-def outcome_of(item: Item, reply: Reply, grade: Grade) -> Outcome:
+def outcome_of(item: Item, reply: Reply, grade: Grade, judged_correct: bool | None = None) -> Outcome:
     return Outcome(
         question_id=item.question_id,
         video=item.video,
@@ -68,6 +72,7 @@ def outcome_of(item: Item, reply: Reply, grade: Grade) -> Outcome:
         cut=reply.cut,
         uncontrolled=reply.uncontrolled,
         task=item.task,
+        judged_correct=judged_correct,
     )
 
 
@@ -86,7 +91,7 @@ def write_samples(path: Path, outcomes: Sequence[Outcome], benchmark: Benchmark)
             "resps": [[outcome.reply or ""]],
             "filtered_resps": [outcome.choice or ""],
             "doc_hash": stable_id("doc", outcome.video, outcome.question, list(outcome.options), outcome.answer),
-            "score": float(outcome.correct),
+            "score": float(outcome.judged_correct is True if outcome.task in benchmark.judged_tasks else outcome.correct),
             **{name: getattr(outcome, name) for name in Outcome.__dataclass_fields__ if name != "answer"},
         }
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
@@ -116,6 +121,7 @@ class _SampleRow(Config):
     cut: bool
     uncontrolled: bool
     task: str = ""
+    judged_correct: bool | None = None
 
 
 def read_samples(path: Path) -> list[Outcome]:

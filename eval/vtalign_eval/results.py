@@ -10,7 +10,7 @@ from typing import Any
 
 from vtalign.ids import stable_id
 from vtalign_eval.benchmarks import Benchmark
-from vtalign_eval.metrics import chance, columns_of, nested
+from vtalign_eval.metrics import chance, columns_of, graded_by_rule, nested
 from vtalign_eval.outcomes import Outcome, failed_on_server, failures_by_reason
 from vtalign_eval.statistics import RESAMPLES, Estimate, cluster_bootstrap
 
@@ -24,9 +24,11 @@ def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, rec
 
     The tree under `vtalign` has `metrics`, `aspects` and `events`; each number is {value, ci95, standard_error, n, clusters,
     minimum_detectable}, the last one being the difference that this run and another, unrelated one could tell apart (a paired
-    comparison can tell smaller ones). `gains` (where controls ran): see `vtalign_eval.gains`.
+    comparison can tell smaller ones). Counts and hashes are of the questions that rules grade, with a judge too. `gains` (where
+    controls ran): see `vtalign_eval.gains`.
     """
     estimates = cluster_bootstrap(columns_of(outcomes, benchmark), seed)
+    outcomes = graded_by_rule(outcomes, benchmark)
     flat: dict[str, Any] = {"alias": benchmark.name}
     for key, estimate in estimates.items():
         if key[0] != "events":

@@ -20,7 +20,9 @@ from vtalign_eval.config import Control, EvalConfig
 from vtalign_eval.fail_under import check_gate
 from vtalign_eval.gains import gains_over
 from vtalign_eval.items import Item, take
-from vtalign_eval.outcomes import Outcome, outcome_of, samples_file, write_samples
+from vtalign_eval.judging.judge import Judge, open_judge
+from vtalign_eval.judging.outcomes import graded_outcomes
+from vtalign_eval.outcomes import Outcome, samples_file, write_samples
 from vtalign_eval.predict import PREDICTIONS, Question, Reply, ReplyLog, predict, question_key
 from vtalign_eval.results import RESULTS, results_of
 from vtalign_eval.tables import print_results
@@ -52,14 +54,15 @@ def run_eval(config: EvalConfig, console: Console | None = None) -> dict[str, An
     """
     console = console or Console()
     asked = _read(config)
+    judge = open_judge(config.judge, asked.benchmark)
     _claim(config, asked)
     load = cache(partial(load_answerer, config))
     controls: dict[str, list[Outcome]] = {}
     for control in config.controls:
         under = config.under(control)
         _claim(under, asked.under(control))
-        _, controls[control] = _run(under, asked.under(control), load(), {}, console)
-    results, _ = _run(config, asked, load(), controls, console)
+        _, controls[control] = _run(under, asked.under(control), load(), {}, judge, console)
+    results, _ = _run(config, asked, load(), controls, judge, console)
     check_gate(config.fail_under, config.fail_on, config.out, results)
     return results
 
@@ -85,7 +88,12 @@ def _claim(config: EvalConfig, asked: _Asked) -> None:
 
 
 def _run(
-    config: EvalConfig, asked: _Asked, lm: Answerer, controls: Mapping[str, Sequence[Outcome]], console: Console
+    config: EvalConfig,
+    asked: _Asked,
+    lm: Answerer,
+    controls: Mapping[str, Sequence[Outcome]],
+    judge: Judge | None,
+    console: Console,
 ) -> tuple[dict[str, Any], list[Outcome]]:
     """One run in its own folder. `controls`: the outcomes under each control, which the gains are measured against."""
     benchmark = asked.benchmark
@@ -94,9 +102,13 @@ def _run(
     log.require_only(questions, config.model)
     started = time.monotonic()
     pending = [question for question in questions if question.key not in log.replies]
+    if pending and judge is not None:
+        judge.check()  # not after hours of answering
     failed = _answer(config, lm, pending, log, console) if pending else {}
     replies = log.replies | failed
-    outcomes = _graded(questions, replies, benchmark)
+    said = [replies[question.key] for question in questions]
+    judged = None if judge is None else judge.judge(asked.items, [reply.text for reply in said], config.out, console)
+    outcomes = graded_outcomes(asked.items, said, benchmark, judged)
     if outcomes and all(outcome.failure is not None for outcome in outcomes):
         raise RunFailed(nothing_answered(config, outcomes, replies.values()))
     record = {
@@ -108,11 +120,13 @@ def _run(
         "frame_policy": lm.policy.model_dump(mode="json"),
         "model_fingerprint": lm.fingerprint,
     }
+    if judged is not None:
+        record["judge"] = judged.summary()
     if controls:
         record["gains"] = {name: gains_over(outcomes, shown, benchmark, config.seed) for name, shown in controls.items()}
     results = results_of(outcomes, benchmark, config.seed, record)
     write_samples(config.out / samples_file(benchmark.name), outcomes, benchmark)
-    benchmark.export(config.out, asked.items, [replies[question.key].text for question in questions])
+    benchmark.export(config.out, asked.items, [reply.text for reply in said], judged)
     write_json(config.out / TIMING, {"seconds": time.monotonic() - started, "answered": len(pending), "device": str(lm.device)})
     write_json(config.out / RESULTS, results)
     print_results(console, results, config)
@@ -158,9 +172,3 @@ def _answer(config: EvalConfig, lm: Answerer, pending: list[Question], log: Repl
 
 def frame_store(config: EvalConfig, shown: ShownVideos, policy: FramePolicy, workers: DecodeWorkers) -> FrameStore:
     return FrameStore(config.data, shown.paths, policy, reader=config.reader, workers=workers, cache=config.frame_cache)
-
-
-def _graded(questions: list[Question], replies: dict[str, Reply], benchmark: Benchmark) -> list[Outcome]:
-    """Outcomes of what a rule can grade."""
-    by_rule = [question for question in questions if question.item.task not in benchmark.judged_tasks]
-    return [outcome_of(q.item, replies[q.key], benchmark.grade(replies[q.key].text, q.item)) for q in by_rule]

@@ -13,15 +13,17 @@ from vtalign.errors import InputError
 from vtalign.ids import file_hash
 from vtalign_eval.benchmarks import find_benchmark
 from vtalign_eval.fail_under import check_gate
-from vtalign_eval.outcomes import Outcome, outcome_of, samples_file, write_samples
+from vtalign_eval.judging import JudgeConfig
+from vtalign_eval.judging.judge import open_judge
+from vtalign_eval.judging.outcomes import graded_outcomes
+from vtalign_eval.outcomes import samples_file, write_samples
 from vtalign_eval.reply import Reply
 from vtalign_eval.results import RESULTS, results_of
 from vtalign_eval.tempcompass.figures import task_figures
 from vtalign_eval.tempcompass.files import write_own_layout
-from vtalign_eval.tempcompass.grading import Graded, grade_replies
-from vtalign_eval.tempcompass.judge import Judge
+from vtalign_eval.tempcompass.grading import grade_replies
 from vtalign_eval.tempcompass.predictions import prediction_file, read_predictions, tasks_in
-from vtalign_eval.tempcompass.questions import CAPTIONING, TASKS, TempCompassItem, load_questions
+from vtalign_eval.tempcompass.questions import TASKS, TempCompassItem, load_questions
 from vtalign_eval.tempcompass.table import print_figures
 
 
@@ -32,17 +34,21 @@ class ScoreConfig(Config):
     data: Path = Field(description="folder of the benchmark's questions")
     predictions: Path = Field(description="folder of one model's <task>.json")
     out: Path = Field(description="an empty folder, or one with the same scores")
+    judge: JudgeConfig | None = Field(
+        None, description="who is asked what no rule grades, such as `judge.server.url=.. judge.server.model=..`; default: nobody"
+    )
     seed: int = Field(0, ge=0, description="of the bootstrap")
     fail_under: float | None = Field(None, ge=0, le=1, description="exit code 3 where `fail_on` is below this fraction")
     fail_on: str = Field("temporal", min_length=1, description="what fail_under holds: a metric of results.json")
 
 
-def run_score(config: ScoreConfig, console: Console | None = None, judge: Judge | None = None) -> dict[str, Any]:
+def run_score(config: ScoreConfig, console: Console | None = None) -> dict[str, Any]:
     """Grade every task whose questions and predictions are there. Returns the results.
 
     Leaves in `config.out`: `tempcompass.json`, the published figures by task; `results.json` and `samples_tempcompass.jsonl` as
     `eval run` does, which `eval compare` reads; and predictions and graded results in TempCompass's own layout. Captions without
-    a judge have no figure. Raises InputError, and GateNotMet after everything is written.
+    a judge have no figure. With one, `judge.jsonl` keeps its verdicts. Raises InputError, RunFailed where the judge stopped
+    answering, and GateNotMet after everything is written.
     """
     console = console or Console()
     benchmark = find_benchmark(config.benchmark)
@@ -57,14 +63,19 @@ def run_score(config: ScoreConfig, console: Console | None = None, judge: Judge 
     read = {task: read_predictions(config.predictions / prediction_file(task), by_task[task]) for task in tasks}
     hashes = {task: file_hash(config.predictions / prediction_file(task)) for task in tasks}
     data = {"questions": len(items), "question_files": benchmark.file_hashes(config.data), "videos": None}
-    settings = config.model_dump(mode="json", exclude={"out", "fail_under", "fail_on"})
+    settings = config.model_dump(mode="json", exclude={"out", "judge", "fail_under", "fail_on"})
+    judge = open_judge(config.judge, benchmark)
     judged_by = None if judge is None else {"name": judge.name, "prompt_hash": judge.prompt_hash}
     claim_run_folder(config.out, {**settings, "data_hashes": data, "prediction_hashes": hashes, "judge": judged_by}, "eval score")
 
-    graded = {task: grade_replies(by_task[task], read[task].replies, judge) for task in tasks}
-    figures = {task: task_figures(graded[task], judge, read[task]) for task in tasks}
-    write_own_layout(config.out, graded, figures, judged=judge is not None)
-    outcomes = [_outcome(g) for task in tasks if task != CAPTIONING for g in graded[task]]
+    asked = [item for task in tasks for item in by_task[task]]
+    replies = {name: reply for task in tasks for name, reply in read[task].replies.items()}
+    said = [replies.get(item.question_id) for item in asked]
+    judged = None if judge is None else judge.judge(asked, said, config.out, console)
+    graded = {task: grade_replies(by_task[task], replies, judged) for task in tasks}
+    figures = {task: task_figures(graded[task], judged, read[task]) for task in tasks}
+    write_own_layout(config.out, graded, figures, judged=judged is not None)
+    outcomes = graded_outcomes(asked, [Reply(reply) for reply in said], benchmark, judged)
     not_scored = _not_scored(given, by_task)
     record = {
         "benchmark": benchmark.name,
@@ -78,6 +89,8 @@ def run_score(config: ScoreConfig, console: Console | None = None, judge: Judge 
         "tempcompass": figures,
         "not_scored": not_scored,
     }
+    if judged is not None:
+        record["judge"] = judged.summary()
     results = results_of(outcomes, benchmark, config.seed, record)
     write_samples(config.out / samples_file(benchmark.name), outcomes, benchmark)
     write_json(config.out / RESULTS, results)
@@ -87,10 +100,6 @@ def run_score(config: ScoreConfig, console: Console | None = None, judge: Judge 
         console.print(f"{task}: not scored: {reason}", markup=False)
     check_gate(config.fail_under, config.fail_on, config.out, results)
     return results
-
-
-def _outcome(graded: Graded) -> Outcome:
-    return outcome_of(graded.item, Reply(graded.reply), graded.grade)
 
 
 def _not_scored(given: tuple[str, ...], by_task: dict[str, list[TempCompassItem]]) -> dict[str, str]:

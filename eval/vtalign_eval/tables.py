@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vtalign_eval.config import EvalConfig
+from vtalign_eval.judging.lines import comparison_lines, judge_lines
 
 _MAIN = {
     "temporal_strict": "strict on conflict groups",
@@ -14,6 +15,7 @@ _MAIN = {
     "temporal": "temporal",
     "static": "static",
     "temporal_lenient": "temporal, lenient reading",
+    "temporal_judged": "temporal, with judge",
     "parse_rate": "parse rate",
 }
 _LISTED = 5
@@ -61,6 +63,8 @@ def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
         table.add_row(aspect.replace("_", " "), *_difference_cells(entries["accuracy"]))
     table.caption = "detectable: found with 80 % power; both p of the aspects are corrected for how many they are (Holm)"
     console.print(table)
+    for line in comparison_lines(comparison):
+        console.print(line, markup=False, highlight=False)
     for reason in comparison["forced"]:
         console.print(f"[yellow]compared although[/] {escape(reason)}")
     for kind, flips in comparison["flipped"].items():
@@ -118,6 +122,8 @@ def _print_notes(console: Console, found: dict[str, Any]) -> None:
     if counts["unparsable"]:
         leniently = f"{counts['unparsable_leniently']} of them leniently too"
         console.print(f"{counts['unparsable']} replies are unparsable ({leniently}); they count as wrong")
+    for line in judge_lines(found):
+        console.print(line, markup=False, highlight=False)
     if counts["uncontrolled"]:
         console.print(f"{counts['uncontrolled']} questions are about videos that the control cannot change (stills)")
     for reason, entry in found["decode_failures"].items():

@@ -10,6 +10,7 @@ from vtalign.cli.environment import forbid_network_except_for
 
 if TYPE_CHECKING:
     from vtalign_eval.config import EvalConfig
+    from vtalign_eval.judging import JudgeConfig
 
 app = typer.Typer(help="Measure: run a benchmark, compare two runs.", rich_markup_mode=None)
 
@@ -22,6 +23,12 @@ Server = Annotated[
 Control = Annotated[str | None, typer.Option(help="Shown instead: text, one-frame, repeated-frame, shuffled or reversed.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the benchmark's questions and videos.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the results; run the same command again to resume.")]
+Judge = Annotated[
+    str | None,
+    typer.Option(
+        help="Ask a judge what no rule grades: URL of a server (with judge.server.model=NAME), or a model folder or Hub id."
+    ),
+]
 FailUnder = Annotated[float | None, typer.Option(help="Exit with 3 where the score is below this fraction.")]
 
 
@@ -34,12 +41,13 @@ def run(
     control: Control = None,
     data: Data = None,
     out: Out = None,
+    judge: Judge = None,
     fail_under: FailUnder = None,
 ) -> None:
     """Run a benchmark on a model: accuracy per aspect with intervals. `controls=[text,shuffled]` adds the gain over these."""
     flags = {"model": model, "benchmark": benchmark, "control": control, "data": data, "out": out, "fail_under": fail_under}
-    config = _config(with_server(arguments, server), flags)
-    forbid_network_except_for(*([] if config.server else [config.model]))
+    config = _config(_with_judge(with_server(arguments, server), judge), flags)
+    forbid_network_except_for(*([] if config.server else [config.model]), *_models_of(config.judge))
     from vtalign_eval.run import run_eval
 
     run_eval(config)
@@ -52,15 +60,18 @@ def score(
     data: Data = None,
     predictions: Annotated[Path | None, typer.Option(help="Folder of one model's stored predictions, <task>.json.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the scores.")] = None,
+    judge: Judge = None,
     fail_under: FailUnder = None,
 ) -> None:
-    """Grade stored predictions without a model: figures as published, and graded files."""
+    """Grade stored predictions: figures as published, and graded files."""
     flags = {"benchmark": benchmark, "data": data, "predictions": predictions, "out": out, "fail_under": fail_under}
     from vtalign.config import load_config
     from vtalign_eval.score import ScoreConfig, run_score
 
-    path, overrides = split_arguments(arguments or [])
-    run_score(load_config(ScoreConfig, path, overrides, **flags))
+    path, overrides = split_arguments(_with_judge(arguments, judge))
+    config = load_config(ScoreConfig, path, overrides, **flags)
+    forbid_network_except_for(*_models_of(config.judge))
+    run_score(config)
 
 
 @app.command()
@@ -128,3 +139,15 @@ def _config(arguments: list[str] | None, flags: dict[str, Any]) -> "EvalConfig":
 def with_server(arguments: list[str] | None, server: str | None) -> list[str]:
     """`--server URL` names the address and leaves the server's other settings as they are."""
     return [*(arguments or []), *([f"server.url={server}"] if server else [])]
+
+
+def _with_judge(arguments: list[str] | None, judge: str | None) -> list[str]:
+    """The arguments with `--judge` as the override that it stands for."""
+    if judge is None:
+        return arguments or []
+    is_url = judge.startswith(("http://", "https://"))
+    return [*(arguments or []), f"judge.{'server.url' if is_url else 'model'}={judge}"]
+
+
+def _models_of(judge: "JudgeConfig | None") -> list[str]:
+    return [judge.model] if judge is not None and judge.model is not None else []

@@ -47,8 +47,8 @@ def load_video_lm(
     if dtype not in _DTYPES:
         raise InputError(f"dtype '{dtype}': choose one of {', '.join(_DTYPES)}")
     name, target = str(path), pick_device(device)
-    _require_model(name)
-    if (Path(name) / _ADAPTER).is_file():
+    require_model(name)
+    if is_adapter(name):
         if quantize is not None:
             raise InputError(f"{name}: an adapter is merged when it is loaded, which 4 bits cannot hold; merge and save it first")
         base = load_video_lm(
@@ -67,8 +67,8 @@ def load_video_lm(
 
 def skeleton(path: str | Path, *, trust_remote_code: bool = False) -> Any:
     """The model that `load_video_lm` would load, without weights (on the meta device). Raises InputError as it does."""
-    name = adapter_base(path) if (Path(path) / _ADAPTER).is_file() else str(path)
-    _require_model(name)
+    name = adapter_base(path) if is_adapter(path) else str(path)
+    require_model(name)
     try:
         config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
         family_of(config, name)
@@ -112,7 +112,12 @@ def pick_device(device: str) -> torch.device:
         raise InputError(f"device '{device}': {_first_line(error)}") from None
 
 
-def _require_model(name: str) -> None:
+def is_adapter(folder: str | Path) -> bool:
+    return (Path(folder) / _ADAPTER).is_file()
+
+
+def require_model(name: str) -> None:
+    """Raises InputError for what is neither a folder with a model (safetensors) or adapter in it nor a Hub id."""
     folder = Path(name)
     if folder.is_dir():
         if not any((folder / record).is_file() for record in ("config.json", _ADAPTER)):

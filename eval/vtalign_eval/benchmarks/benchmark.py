@@ -7,6 +7,7 @@ from pathlib import Path
 from vtalign.ids import file_hash
 from vtalign_eval.grade import Grade
 from vtalign_eval.items import Item
+from vtalign_eval.judging.question import Judged, Judging
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,12 @@ class Benchmark:
 
     `load` reads the items of a data folder (InputError where it cannot); `question_files` are what it may read there, and the
     hashes of those that are there pin the data version. `missing` says what a data folder lacks, one line each, and `layout` how to
-    lay it out. `export` writes files of the benchmark's own beside the results, from the items and their replies in one order.
+    lay it out. `export` writes files of the benchmark's own beside the results, from the items and their replies in one order and
+    the verdicts of the run's judge (None without one).
     `grade` judges a reply (None: the video could not be read). `suffixes` (by task), or else `suffix`, is appended to each
     question. Items of `judged_tasks` are asked and their replies kept, but no rule can grade them: they are in no
-    metric. `version` rises whenever the same replies would get other numbers.
+    metric but a judge's. `judging` says how a judge is asked what no rule grades (None: there is no use for one). `version` rises
+    whenever the same replies would get other numbers.
     """
 
     name: str
@@ -30,9 +33,10 @@ class Benchmark:
     suffix: str = ""
     suffixes: Mapping[str, str] = field(default_factory=dict)
     judged_tasks: tuple[str, ...] = ()
+    judging: Judging | None = None
     missing: Callable[[Path], Sequence[str]] = lambda data: ()
     layout: str = ""
-    export: Callable[[Path, Sequence[Item], Sequence[str | None]], None] = lambda out, items, replies: None
+    export: Callable[[Path, Sequence[Item], Sequence[str | None], Judged | None], None] = lambda out, items, replies, judged: None
     max_new_tokens: int = 32
     version: int = 1
 

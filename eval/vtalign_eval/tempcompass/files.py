@@ -34,7 +34,7 @@ def write_own_layout(
 
 def _result(graded: Graded) -> dict[str, Any]:
     prediction = None if graded.reply is None else clean(graded.reply)
-    said = {} if graded.verdict is None else {"chatgpt-response": graded.verdict.reply}
+    said = {} if graded.verdict is None else {"chatgpt-response": graded.verdict.said}
     if graded.item.task == CAPTIONING:
         return {
             "chatgpt-answer": said.get("chatgpt-response"),

@@ -51,7 +51,7 @@ def _print_notes(console: Console, task: str, found: dict[str, Any]) -> None:
     if found.get("needs_judge"):
         lines.append("needs a judge: no rule can grade a caption")
     if "judge" in found:
-        lines.append(f"judge {found['judge']['name']}, prompt {found['judge']['prompt_hash']}")
+        lines.append(f"judge {found['judge']['name']}, prompt {found['judge']['prompt_hash']}: {counts['judged']} replies judged")
     if counts.get("unmatched"):
         lines.append(
             f"{counts['unmatched']} replies match no rule; of all, {counts['unparsable_leniently']} are unparsable leniently"
