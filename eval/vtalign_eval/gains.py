@@ -13,6 +13,7 @@ from vtalign_eval.statistics import Estimate
 _MEASURED = {
     "metrics": ("temporal_strict", "same_answer_rate", "temporal", "static", "accuracy"),
     "aspects": ("accuracy", "strict"),
+    "tasks": ("accuracy", "strict"),
     "events": (),
 }
 
