@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from vtalign_eval.judging.comparable import judge_of, without_verdicts
 from vtalign_eval.metrics import graded_by_rule, nested
 from vtalign_eval.outcomes import Outcome, read_samples, samples_file
 from vtalign_eval.paired import Pair, difference_estimates, paired_columns
+from vtalign_eval.report.attempt import attempt
+from vtalign_eval.report.comparison import Compared, report_comparison
 from vtalign_eval.results import RESULTS
 from vtalign_eval.statistics import RESAMPLES, Column, Estimate, holm, mcnemar_p
 from vtalign_eval.tables import print_comparison
@@ -54,9 +57,10 @@ def compare_runs(
 
     Returns `metrics`, `aspects` and `events` as in `results.json`, each entry {a, b, difference, ci95, standard_error, p_value,
     n, clusters, minimum_detectable, mcnemar[, p_holm]}, and `flipped`: the questions that B fixed and broke. Also written to
-    `out/comparison.json`, the flips one a line to `out/flips.jsonl`, where `out` (a folder) is given. Raises InputError
-    where a run is unfinished, or where the runs differ in benchmark (or its version), data, control, frame policy, judge or questions,
-    naming what differs and both values; `force` compares the questions that they share and lists the differences.
+    `out/comparison.json`, the flips one a line to `out/flips.jsonl`, and the page `out/report.html`, where `out` (a folder) is given.
+    Raises InputError where a run is unfinished, or where the runs differ in benchmark (or its version), data, control, frame
+    policy, judge or questions, naming what differs and both values; `force` compares the questions that they share and lists the
+    differences.
     """
     return compare_pooled([(a, b)], out, force, console)
 
@@ -102,12 +106,16 @@ def compare_pooled(
         "forced": forced,
         "statistics": {"method": "paired percentile bootstrap over families, McNemar, Holm over aspects", "resamples": RESAMPLES},
     }
+    console = console or Console()
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
         write_json(Path(out) / COMPARISON, comparison)
         rows = [{"flip": kind, **flip} for kind, flips in comparison["flipped"].items() for flip in flips]
         write_atomic(Path(out) / FLIPS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    print_comparison(console or Console(), comparison)
+    print_comparison(console, comparison)
+    if out is not None:
+        compared = [Compared(a.folder, a.record, shared) for (a, _), shared in zip(runs, aligned, strict=True)]
+        attempt(console, Path(out), partial(report_comparison, Path(out), comparison, compared, benchmark))
     return comparison
 
 

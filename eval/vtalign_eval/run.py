@@ -24,6 +24,9 @@ from vtalign_eval.judging.judge import Judge, open_judge
 from vtalign_eval.judging.outcomes import graded_outcomes
 from vtalign_eval.outcomes import Outcome, samples_file, write_samples
 from vtalign_eval.predict import PREDICTIONS, Question, Reply, ReplyLog, predict, question_key
+from vtalign_eval.report.attempt import attempt
+from vtalign_eval.report.evaluation import report_run
+from vtalign_eval.report.stored import write_hashes
 from vtalign_eval.results import RESULTS, results_of
 from vtalign_eval.tables import print_results
 from vtalign_eval.views import ShownVideos, hash_of_all, show, video_hashes
@@ -46,7 +49,8 @@ class _Asked:
 
 
 def run_eval(config: EvalConfig, console: Console | None = None) -> dict[str, Any]:
-    """Answer, grade and measure. Returns the results and leaves `results.json`, `samples_<benchmark>.jsonl` and `timing.json`.
+    """Answer, grade and measure. Returns the results and leaves `results.json`, `samples_<benchmark>.jsonl`, `timing.json` and
+    the page `report.html`.
 
     `config.controls` are run first, each in `out/controls/<name>`; the results then hold `gains`. Prints a table to `console`
     (default: standard output). Raises InputError for input that cannot be used, RunFailed where no video could be read, and,
@@ -128,8 +132,10 @@ def _run(
     write_samples(config.out / samples_file(benchmark.name), outcomes, benchmark)
     benchmark.export(config.out, asked.items, [reply.text for reply in said], judged)
     write_json(config.out / TIMING, {"seconds": time.monotonic() - started, "answered": len(pending), "device": str(lm.device)})
+    write_hashes(config.out, asked.hashes)
     write_json(config.out / RESULTS, results)
     print_results(console, results, config)
+    attempt(console, config.out, partial(report_run, config.out))
     return results, outcomes
 
 

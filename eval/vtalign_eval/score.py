@@ -1,5 +1,6 @@
 """`run_score`: grade stored predictions of TempCompass. No model is read and torch is not imported."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,8 @@ from vtalign_eval.judging.judge import open_judge
 from vtalign_eval.judging.outcomes import graded_outcomes
 from vtalign_eval.outcomes import samples_file, write_samples
 from vtalign_eval.reply import Reply
+from vtalign_eval.report.attempt import attempt
+from vtalign_eval.report.evaluation import report_run
 from vtalign_eval.results import RESULTS, results_of
 from vtalign_eval.tempcompass.figures import task_figures
 from vtalign_eval.tempcompass.files import write_own_layout
@@ -46,9 +49,9 @@ def run_score(config: ScoreConfig, console: Console | None = None) -> dict[str, 
     """Grade every task whose questions and predictions are there. Returns the results.
 
     Leaves in `config.out`: `tempcompass.json`, the published figures by task; `results.json` and `samples_tempcompass.jsonl` as
-    `eval run` does, which `eval compare` reads; and predictions and graded results in TempCompass's own layout. Captions without
-    a judge have no figure. With one, `judge.jsonl` keeps its verdicts. Raises InputError, RunFailed where the judge stopped
-    answering, and GateNotMet after everything is written.
+    `eval run` does, which `eval compare` reads; the page `report.html`; and predictions and graded results in
+    TempCompass's own layout. Captions without a judge have no figure. With one, `judge.jsonl` keeps its verdicts. Raises
+    InputError, RunFailed where the judge stopped answering, and GateNotMet after everything is written.
     """
     console = console or Console()
     benchmark = find_benchmark(config.benchmark)
@@ -98,6 +101,7 @@ def run_score(config: ScoreConfig, console: Console | None = None) -> dict[str, 
     _print_groups(console, results["vtalign"].get("tasks", {}))
     for task, reason in not_scored.items():
         console.print(f"{task}: not scored: {reason}", markup=False)
+    attempt(console, config.out, partial(report_run, config.out))
     check_gate(config.fail_under, config.fail_on, config.out, results)
     return results
 

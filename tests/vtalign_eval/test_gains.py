@@ -42,6 +42,13 @@ def test_who_scores_the_same_under_a_control_gained_nothing(make_outcome: Make) 
     assert found["uncontrolled"] == 2
 
 
+def test_a_benchmark_with_tasks_has_gains_by_task(make_outcome: Make) -> None:
+    plain = [replace(outcome, task="yes_no") for outcome in asked(make_outcome, lambda family, _: family < 9)]
+    control = [replace(outcome, correct=False) for outcome in plain]
+    found = gains_over(plain, control, BENCHMARK, seed=0)
+    assert found["tasks"]["yes_no"]["accuracy"] == found["metrics"]["temporal"]
+
+
 def test_pairing_makes_gains_surer_than_two_separate_scores(make_outcome: Make) -> None:
     plain = asked(make_outcome, lambda family, _: family < 6)
     control = asked(make_outcome, lambda family, _: family < 5)

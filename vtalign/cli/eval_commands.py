@@ -1,4 +1,4 @@
-"""`vtalign eval run`, `eval score`, `eval check`, `eval compare` and `eval contamination`."""
+"""`vtalign eval run`, `eval score`, `eval check`, `eval compare`, `eval report` and `eval contamination`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -107,6 +107,18 @@ def compare(
     from vtalign_eval.compare import compare_runs
 
     compare_runs(before, after, out, force)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN ..", help="Folders of finished evaluations.")],
+) -> None:
+    """Make report.html of finished runs again, as `eval run` and `eval score` do at their end."""
+    from vtalign_eval.report.evaluation import report_run
+
+    for folder in runs:
+        report_run(folder)
+        print(folder / "report.html")
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import NotRequired, TypedDict
 from markupsafe import Markup
 
 from vtalign.artifacts import write_atomic
-from vtalign.report.bars import Bar, BarGroup, bar_chart
+from vtalign.report.bars import BarGroup, Measure, bar_chart, bar_group
 from vtalign.report.build_report import duration
 from vtalign.report.lines import Line, Stage, line_chart
 from vtalign.report.outcomes import Lengths, StageOutcome, length_table, outcome_table
@@ -26,16 +26,6 @@ CURVES = {
     "rewards/accuracies": "Reward accuracy",
     "logps/chosen": "Log-probability of the chosen response",
 }
-
-
-class Measure(TypedDict):
-    """A fraction, its 95 % interval, and how many questions it is over (`chance`: what guessing gives)."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    chance: float | None
 
 
 class ArmResult(TypedDict):
@@ -153,24 +143,17 @@ def _tiles(data: DemoReport) -> list[Tile]:
 
 def _metric_groups(arms: Mapping[str, ArmResult]) -> list[BarGroup]:
     return [
-        _group(title, {arm: result["metrics"].get(metric) for arm, result in arms.items()}) for metric, title in METRICS.items()
+        bar_group(title, {arm: result["metrics"].get(metric) for arm, result in arms.items()})
+        for metric, title in METRICS.items()
     ]
 
 
 def _aspect_groups(arms: Mapping[str, ArmResult]) -> list[BarGroup]:
     aspects = list(dict.fromkeys(aspect for result in arms.values() for aspect in result["aspects"]))
     return [
-        _group(aspect.replace("_", " "), {arm: result["aspects"].get(aspect) for arm, result in arms.items()})
+        bar_group(aspect.replace("_", " "), {arm: result["aspects"].get(aspect) for arm, result in arms.items()})
         for aspect in aspects
     ]
-
-
-def _group(title: str, measures: Mapping[str, Measure | None]) -> BarGroup:
-    found = [(series, arm, measure) for series, (arm, measure) in enumerate(measures.items()) if measure is not None]
-    bars = [Bar(arm, measure["value"], measure["low"], measure["high"], series % 8) for series, arm, measure in found]
-    chance = next((measure["chance"] for _, _, measure in found), None)
-    count = f" (n = {found[0][2]['n']:,})" if found else ""
-    return BarGroup(title + count, bars, chance)
 
 
 def _gain_table(gains: Mapping[str, Gain]) -> Markup:

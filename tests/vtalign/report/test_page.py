@@ -6,7 +6,7 @@ import pytest
 from markupsafe import Markup
 
 from vtalign.report.page import Section, Tile, page
-from vtalign.report.tables import table
+from vtalign.report.tables import table, text_table
 
 HOSTILE = '<script>alert("x")</script>'
 
@@ -34,9 +34,21 @@ def test_a_page_refers_to_nothing_outside() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "aligned"), [([1, 2345], True), (["+1.5", "−0.3"], True), ([1, "n/a"], False), (["01-ingest", "kept"], False)]
+    ("values", "aligned"),
+    [
+        ([1, 2345], True),
+        (["+1.5", "−0.3"], True),
+        ([1, ""], True),
+        ([1, "n/a"], False),
+        (["", ""], False),
+        (["01-ingest", "kept"], False),
+    ],
 )
 def test_a_column_is_aligned_right_only_when_all_of_it_is_numbers(values: list[object], aligned: bool) -> None:
     text = table(["column"], [[value] for value in values])
     assert (text.count('class="number"') == 3) is aligned
     assert aligned or 'class="number"' not in text
+
+
+def test_texts_that_begin_with_a_number_are_texts() -> None:
+    assert 'class="number"' not in text_table(["question"], [["2 balls fall, which one first?"]])

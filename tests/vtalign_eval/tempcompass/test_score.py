@@ -115,6 +115,13 @@ def test_other_predictions_do_not_go_into_the_same_folder(tempcompass: Path, per
         run_score(config(tempcompass, perfect), QUIET)
 
 
+def test_scores_have_a_page_without_frames(tempcompass: Path, perfect: Path) -> None:
+    run_score(config(tempcompass, perfect), QUIET)
+    page = (tempcompass.parent / "scored" / "report.html").read_text()
+    assert "TempCompass, as published" in page and "needs a judge" in page
+    assert "<img" not in page and "No frames are shown" in page
+
+
 def test_torch_is_not_imported() -> None:
     code = "import sys, vtalign_eval.score; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

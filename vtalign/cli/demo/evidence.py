@@ -11,7 +11,8 @@ from vtalign.cli.demo.arms import Arm
 from vtalign.cli.demo.loop import Seed
 from vtalign.preference.pair import PreferencePair
 from vtalign.preference.schema import read_pairs
-from vtalign.report.demo_report import CURVES, METRICS, ArmResult, Curves, DemoReport, Measure
+from vtalign.report.bars import Measure
+from vtalign.report.demo_report import CURVES, METRICS, ArmResult, Curves, DemoReport
 from vtalign.report.pairs import PairCard, StripData
 from vtalign.video.frames import FrameStore
 from vtalign.video.sample import FramePolicy
