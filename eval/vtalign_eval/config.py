@@ -24,6 +24,9 @@ class EvalConfig(Config):
     controls: tuple[Control, ...] = Field(
         (), description="controls to run as well, each in `out/controls/<name>`; results.json then says what is gained over each"
     )
+    likelihood: bool = Field(
+        False, description="score every option as a reply too; see vtalign_eval.likelihood. A finished run may be given it later"
+    )
     batch_size: int = Field(64, ge=1, description="questions answered together")
     max_new_tokens: int | None = Field(None, ge=1, description="longest reply in tokens; default: the benchmark's")
     seed: int = Field(0, ge=0, description="of the shuffled control and of the bootstrap")
@@ -73,4 +76,4 @@ class EvalConfig(Config):
     def settings(self) -> dict[str, Any]:
         """What decides the replies, as plain data: all but where they go, what is asked of them, and how fast they come."""
         speed = {"batch_size", "device", "decode_workers", "frame_cache"}
-        return self.model_dump(mode="json", exclude={"out", "controls", "fail_under", "fail_on", *speed})
+        return self.model_dump(mode="json", exclude={"out", "controls", "likelihood", "fail_under", "fail_on", *speed})

@@ -16,10 +16,15 @@ from vtalign_eval.grade import Grade, normalise
 from vtalign_eval.items import Item, read_lines
 from vtalign_eval.reply import Reply
 
+_LIKELY = ("likely_choice", "likely_correct")
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What metrics and comparisons know of a question: where it belongs, what was said and how that was read."""
+    """What metrics and comparisons know of a question: where it belongs, what was said and how that was read.
+
+    `likely_correct` is None where options were not scored by their likelihood, `likely_choice` also where they tie.
+    """
 
     question_id: str
     video: str
@@ -39,6 +44,8 @@ class Outcome:
     cut: bool = False
     uncontrolled: bool = False
     task: str = ""
+    likely_choice: str | None = None
+    likely_correct: bool | None = None
 
     @property
     def said(self) -> str | None:
@@ -87,8 +94,10 @@ def write_samples(path: Path, outcomes: Sequence[Outcome], benchmark: Benchmark)
             "filtered_resps": [outcome.choice or ""],
             "doc_hash": stable_id("doc", outcome.video, outcome.question, list(outcome.options), outcome.answer),
             "score": float(outcome.correct),
-            **{name: getattr(outcome, name) for name in Outcome.__dataclass_fields__ if name != "answer"},
+            **{name: getattr(outcome, name) for name in Outcome.__dataclass_fields__ if name not in ("answer", *_LIKELY)},
         }
+        if outcome.likely_correct is not None:
+            row |= {name: getattr(outcome, name) for name in _LIKELY}
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     write_atomic(path, "".join(lines))
 
@@ -116,6 +125,8 @@ class _SampleRow(Config):
     cut: bool
     uncontrolled: bool
     task: str = ""
+    likely_choice: str | None = None
+    likely_correct: bool | None = None
 
 
 def read_samples(path: Path) -> list[Outcome]:

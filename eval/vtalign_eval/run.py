@@ -1,5 +1,6 @@
 """`run_eval`: one model on one benchmark, from questions to `results.json`. Stopped at any moment, it goes on from there."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from vtalign.artifacts import claim_run_folder, write_json
 from vtalign.config import validate_config
 from vtalign.errors import InputError, RunFailed
+from vtalign.launch import Ranks, join_ranks
 from vtalign.models.load import load_video_lm
 from vtalign.models.video_lm import VideoLM
 from vtalign.video.frames import FrameStore
@@ -22,8 +24,10 @@ from vtalign_eval.config import Control, EvalConfig
 from vtalign_eval.fail_under import check_gate
 from vtalign_eval.gains import gains_over
 from vtalign_eval.items import Item, take
+from vtalign_eval.likelihood import LIKELIHOODS, LikelihoodLog, undecided
 from vtalign_eval.outcomes import Outcome, outcome_of, samples_file, write_samples
-from vtalign_eval.predict import PREDICTIONS, Question, Reply, ReplyLog, predict, question_key
+from vtalign_eval.predict import PREDICTIONS, Question, Reply, ReplyLog, predict, question_key, windows
+from vtalign_eval.rank_files import failures_handed_over, hand_over_failures, share_of
 from vtalign_eval.results import RESULTS, results_of
 from vtalign_eval.tables import print_results
 from vtalign_eval.views import ShownVideos, hash_of_all, show, video_hashes
@@ -45,25 +49,38 @@ class _Asked:
         return replace(self, data={**self.data, "videos": None}, hashes={}) if control == "text" else self
 
 
-def run_eval(config: EvalConfig, console: Console | None = None) -> dict[str, Any]:
+def run_eval(config: EvalConfig, console: Console | None = None, ranks: Ranks | None = None) -> dict[str, Any]:
     """Answer, grade and measure. Returns the results and leaves `results.json`, `samples_<benchmark>.jsonl` and `timing.json`.
 
     `config.controls` are run first, each in `out/controls/<name>`; the results then hold `gains`. Prints a table to `console`
     (default: standard output). Raises InputError for input that cannot be used, RunFailed where no video could be read, and,
     after everything is written, GateNotMet where `config.fail_on` is below `config.fail_under`.
+
+    Each of several `ranks` (default: those of the launch) answers its share of the videos; the first one prepares, measures and
+    prints, and all return the results.
     """
-    console = console or Console()
+    ranks = ranks or join_ranks(config.device)
+    console = (console or Console()) if ranks.is_main else Console(quiet=True)
+    if not ranks.is_main:
+        ranks.wait()  # what cannot be read is said once
     asked = _read(config)
-    _claim(config, asked)
-    load = cache(partial(load_for_eval, config))
+    if ranks.is_main:
+        _claim(config, asked)
+        for control in config.controls:
+            _claim(config.under(control), asked.under(control))
+        ranks.wait()
+    load = cache(partial(load_for_eval, config.model_copy(update={"device": ranks.device})))
     controls: dict[str, list[Outcome]] = {}
     for control in config.controls:
-        under = config.under(control)
-        _claim(under, asked.under(control))
-        _, controls[control] = _run(under, asked.under(control), load(), {}, console)
-    results, _ = _run(config, asked, load(), controls, console)
-    check_gate(config.fail_under, config.fail_on, config.out, results)
-    return results
+        finished = _run(config.under(control), asked.under(control), load(), {}, console, ranks)
+        if finished is not None:
+            controls[control] = finished[1]
+    finished = _run(config, asked, load(), controls, console, ranks)
+    ranks.wait()
+    if finished is None:
+        return dict(json.loads((config.out / RESULTS).read_text(encoding="utf-8")))
+    check_gate(config.fail_under, config.fail_on, config.out, finished[0])
+    return finished[0]
 
 
 def _read(config: EvalConfig) -> _Asked:
@@ -87,18 +104,41 @@ def _claim(config: EvalConfig, asked: _Asked) -> None:
 
 
 def _run(
-    config: EvalConfig, asked: _Asked, lm: VideoLM, controls: Mapping[str, Sequence[Outcome]], console: Console
-) -> tuple[dict[str, Any], list[Outcome]]:
-    """One run in its own folder. `controls`: the outcomes under each control, which the gains are measured against."""
+    config: EvalConfig,
+    asked: _Asked,
+    lm: VideoLM,
+    controls: Mapping[str, Sequence[Outcome]],
+    console: Console,
+    ranks: Ranks,
+) -> tuple[dict[str, Any], list[Outcome]] | None:
+    """One run in its own folder. `controls`: the outcomes under each control, which the gains are measured against.
+
+    None on all ranks but the first, which have done their share.
+    """
     benchmark = asked.benchmark
     questions = _questions(config, benchmark, asked.items, asked.hashes, lm)
-    log = ReplyLog(config.out / PREDICTIONS)
+    log = ReplyLog(config.out / PREDICTIONS, ranks.index)
     log.require_only(questions, config.model)
+    likelihoods = _likelihoods(config, benchmark, ranks.index)
     started = time.monotonic()
     pending = [question for question in questions if question.key not in log.replies]
-    failed = _answer(config, lm, pending, log, console) if pending else {}
+    unscored = {question.key for question in likelihoods.missing(questions)} if likelihoods else set()
+    todo = [question for question in questions if question.key not in log.replies or question.key in unscored]
+    ranks.wait()  # all have read what there is: all deal out the same
+    mine = share_of(todo, ranks.index, ranks.count)
+    failed = _answer(config, lm, mine, log, likelihoods, console) if mine else {}
+    if ranks.count > 1:
+        if not ranks.is_main:
+            hand_over_failures(config.out, ranks.index, failed)
+        ranks.wait()
+        if not ranks.is_main:
+            return None
+        log, likelihoods = ReplyLog(config.out / PREDICTIONS), _likelihoods(config, benchmark)
+        failed |= failures_handed_over(config.out, ranks.count)
     replies = log.replies | failed
     outcomes = _graded(questions, replies, benchmark)
+    if likelihoods:
+        outcomes = likelihoods.added_to(outcomes, questions)
     if outcomes and all(outcome.failure is not None for outcome in outcomes):
         raise RunFailed(f"{config.data}: not one of its videos could be read (first: {outcomes[0].video}: {outcomes[0].failure})")
     record = {
@@ -110,6 +150,8 @@ def _run(
         "frame_policy": lm.policy.model_dump(mode="json"),
         "model_fingerprint": lm.fingerprint,
     }
+    if likelihoods:
+        record["likelihood"] = {"normalisation": "none", "undecided": undecided(outcomes)}
     if controls:
         record["gains"] = {name: gains_over(outcomes, shown, benchmark, config.seed) for name, shown in controls.items()}
     results = results_of(outcomes, benchmark, config.seed, record)
@@ -148,20 +190,30 @@ def _questions(
     return made
 
 
-def _answer(config: EvalConfig, lm: VideoLM, pending: list[Question], log: ReplyLog, console: Console) -> dict[str, Reply]:
-    """Answer what is pending into `log`. Returns the failed replies, by key."""
+def _likelihoods(config: EvalConfig, benchmark: Benchmark, rank: int = 0) -> LikelihoodLog | None:
+    return LikelihoodLog(config.out / LIKELIHOODS, benchmark, rank) if config.likelihood else None
+
+
+def _answer(
+    config: EvalConfig, lm: VideoLM, todo: list[Question], log: ReplyLog, likelihoods: LikelihoodLog | None, console: Console
+) -> dict[str, Reply]:
+    """Answer into `log`, and score options into `likelihoods`, what is not there yet. Returns the failed replies, by key."""
+    pending = [question for question in todo if question.key not in log.replies]
+    answered = [question for question in todo if question.key in log.replies]
     failed: dict[str, Reply] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    videos = sorted({question.item.video for question in pending})
+    videos = sorted({question.item.video for question in todo})
     # bars belong to the terminal, not into a file that the table is sent to
     bar_console = Console(stderr=True, quiet=console.quiet)
     with Progress(*columns, console=bar_console) as bars, DecodeWorkers(config.decode_workers, config.decode) as workers:
         looking = bars.add_task("videos", total=len(videos))
-        asking = bars.add_task("questions", total=len(pending))
+        asking = bars.add_task("questions", total=len(todo))
 
         def on_batch(questions: Sequence[Question], replies: Sequence[Reply]) -> None:
             log.add(questions, replies)
             failed.update({q.key: reply for q, reply in zip(questions, replies, strict=True) if reply.text is None})
+            if likelihoods:  # while the frames are at hand
+                likelihoods.add(lm, [q for q in questions if q.key not in failed], shown, store, config.batch_size)
             bars.advance(asking, len(questions))
 
         def on_video(count: int) -> None:
@@ -170,6 +222,10 @@ def _answer(config: EvalConfig, lm: VideoLM, pending: list[Question], log: Reply
         shown = show(config.data, videos, lm.policy, config.control, config.seed, workers, on_video)
         store = frame_store(config, shown, lm.policy, workers)
         predict(lm, pending, shown, store, config.batch_size, on_batch)
+        if likelihoods:
+            for ready, lost in windows(answered, shown, store):
+                likelihoods.add(lm, ready, shown, store, config.batch_size)
+                bars.advance(asking, len(ready) + len(lost))
     return failed
 
 

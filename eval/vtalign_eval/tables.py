@@ -14,6 +14,8 @@ _MAIN = {
     "temporal": "temporal",
     "static": "static",
     "temporal_lenient": "temporal, lenient reading",
+    "temporal_likelihood": "temporal, by likelihood",
+    "static_likelihood": "static, by likelihood",
     "parse_rate": "parse rate",
 }
 _LISTED = 5
@@ -118,6 +120,9 @@ def _print_notes(console: Console, found: dict[str, Any]) -> None:
     if counts["unparsable"]:
         leniently = f"{counts['unparsable_leniently']} of them leniently too"
         console.print(f"{counts['unparsable']} replies are unparsable ({leniently}); they count as wrong")
+    if found.get("likelihood", {}).get("undecided"):
+        undecided = found["likelihood"]["undecided"]
+        console.print(f"no option is the most likely one in {undecided} questions (ties); they count as wrong by likelihood")
     if counts["uncontrolled"]:
         console.print(f"{counts['uncontrolled']} questions are about videos that the control cannot change (stills)")
     for reason, entry in found["decode_failures"].items():

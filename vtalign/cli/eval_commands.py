@@ -19,6 +19,7 @@ BenchmarkName = Annotated[str | None, typer.Option(help="Benchmark, e.g. tempora
 Control = Annotated[str | None, typer.Option(help="Shown instead: text, one-frame, repeated-frame, shuffled or reversed.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the benchmark's questions and videos.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the results; run the same command again to resume.")]
+Likelihood = Annotated[bool | None, typer.Option("--likelihood", help="Also choose the option with the highest log-prob.")]
 FailUnder = Annotated[float | None, typer.Option(help="Exit with 3 where the score is below this fraction.")]
 
 
@@ -30,10 +31,22 @@ def run(
     control: Control = None,
     data: Data = None,
     out: Out = None,
+    likelihood: Likelihood = None,
     fail_under: FailUnder = None,
 ) -> None:
-    """Run a benchmark on a model: accuracy per aspect with intervals. `controls=[text,shuffled]` adds the gain over these."""
-    flags = {"model": model, "benchmark": benchmark, "control": control, "data": data, "out": out, "fail_under": fail_under}
+    """Run a benchmark on a model: accuracy per aspect with intervals. `controls=[text,shuffled]` adds the gain over these.
+
+    Start it with `torchrun --nproc_per_node N -m vtalign` or `accelerate launch --num_processes N -m vtalign` for several devices.
+    """
+    flags = {
+        "model": model,
+        "benchmark": benchmark,
+        "control": control,
+        "data": data,
+        "out": out,
+        "likelihood": likelihood,
+        "fail_under": fail_under,
+    }
     config = _config(arguments, flags)
     forbid_network_except_for(config.model)
     from vtalign_eval.run import run_eval
@@ -67,10 +80,19 @@ def check(
     control: Control = None,
     data: Data = None,
     out: Out = None,
+    likelihood: Likelihood = None,
     fail_under: FailUnder = None,
 ) -> None:
     """Say what `eval run` with the same arguments would measure and what is missing; model and out are not needed."""
-    flags = {"model": model, "benchmark": benchmark, "control": control, "data": data, "out": out, "fail_under": fail_under}
+    flags = {
+        "model": model,
+        "benchmark": benchmark,
+        "control": control,
+        "data": data,
+        "out": out,
+        "likelihood": likelihood,
+        "fail_under": fail_under,
+    }
     from vtalign.config import load_config
     from vtalign_eval.check import CheckConfig, check_eval
 

@@ -18,7 +18,8 @@ class Benchmark:
     lay it out. `export` writes files of the benchmark's own beside the results, from the items and their replies in one order.
     `grade` judges a reply (None: the video could not be read). `suffixes` (by task), or else `suffix`, is appended to each
     question. Items of `judged_tasks` are asked and their replies kept, but no rule can grade them: they are in no
-    metric. `version` rises whenever the same replies would get other numbers.
+    metric. `spellings` (of an option, by task) are the whole replies that say an option; each must be read by `grade` as that option.
+    `version` rises whenever the same replies would get other numbers.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Benchmark:
     suffix: str = ""
     suffixes: Mapping[str, str] = field(default_factory=dict)
     judged_tasks: tuple[str, ...] = ()
+    spellings: Callable[[str, str], tuple[str, ...]] = lambda option, task: (option,)
     missing: Callable[[Path], Sequence[str]] = lambda data: ()
     layout: str = ""
     export: Callable[[Path, Sequence[Item], Sequence[str | None]], None] = lambda out, items, replies: None

@@ -12,9 +12,11 @@ from vtalign_eval.tempcompass.questions import (
     ASPECTS,
     CAPTIONING,
     LAYOUT,
+    MULTI_CHOICE,
     QUESTION_FILES,
     SUFFIXES,
     TASKS,
+    YES_NO,
     TempCompassItem,
     load_questions,
     missing_files,
@@ -30,6 +32,16 @@ def export(out: Path, items: Sequence[Item], replies: Sequence[str | None]) -> N
     write_own_layout(out, graded, {task: task_figures(here) for task, here in graded.items()})
 
 
+def spellings(option: str, task: str) -> tuple[str, ...]:
+    """Replies that the published rules read as `option`: those that its models write (its predictions folder)."""
+    if task == YES_NO:
+        return option, f"{option}.", option.capitalize(), f"{option.capitalize()}."
+    if task == MULTI_CHOICE:
+        return option[0], option
+    head = option.split(": ")[0]
+    return head.rpartition(" ")[2], head, option
+
+
 TEMPCOMPASS = Benchmark(
     name="tempcompass",
     load=load_questions,
@@ -38,6 +50,7 @@ TEMPCOMPASS = Benchmark(
     temporal_aspects=ASPECTS,
     suffixes=SUFFIXES,
     judged_tasks=(CAPTIONING,),
+    spellings=spellings,
     missing=missing_files,
     layout=LAYOUT,
     export=export,
