@@ -32,6 +32,9 @@ class EvalConfig(Config):
     controls: tuple[Control, ...] = Field(
         (), description="controls to run as well, each in `out/controls/<name>`; results.json then says what is gained over each"
     )
+    likelihood: bool = Field(
+        False, description="score every option as a reply too; see vtalign_eval.likelihood. A finished run may be given it later"
+    )
     batch_size: int = Field(64, ge=1, description="questions answered together")
     max_new_tokens: int | None = Field(None, ge=1, description="longest reply in tokens; default: the benchmark's")
     seed: int = Field(0, ge=0, description="of the shuffled control and of the bootstrap")
@@ -82,6 +85,10 @@ class EvalConfig(Config):
             for name in _OF_A_CHECKPOINT:
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(f"{name}: is up to the server; leave out {name} or server")
+            if self.likelihood:
+                raise ValueError(
+                    "likelihood: needs a checkpoint here: a server tells no log-probs of replies that it did not write"
+                )
         return self
 
     def under(self, control: Control) -> Self:
@@ -92,7 +99,7 @@ class EvalConfig(Config):
     def settings(self) -> dict[str, Any]:
         """What decides the replies, as plain data: all but where they go, what is asked of them, where and how fast."""
         speed = {"batch_size", "device", "decode_workers", "frame_cache"}
-        not_of_replies = {"out", "controls", "judge", "fail_under", "fail_on", *speed}
+        not_of_replies = {"out", "controls", "judge", "likelihood", "fail_under", "fail_on", *speed}
         exclude: dict[str, Any] = {
             **dict.fromkeys(not_of_replies, True),
             "server": dict.fromkeys(ServerSettings.model_fields, True),

@@ -11,7 +11,10 @@ from vtalign_eval.statistics import Estimate
 
 # The others (parse rates, say) differ between a run and a control for reasons that have nothing to do with time.
 _MEASURED = {
-    "metrics": ("temporal_strict", "same_answer_rate", "temporal", "static", "accuracy", "temporal_judged", "static_judged"),
+    "metrics": (
+        *("temporal_strict", "same_answer_rate", "temporal", "static", "accuracy"),
+        *("temporal_judged", "static_judged", "temporal_likelihood"),
+    ),
     "aspects": ("accuracy", "strict", "judged"),
     "tasks": ("accuracy", "strict", "judged"),
     "events": (),
@@ -25,7 +28,7 @@ def gains_over(plain: Sequence[Outcome], control: Sequence[Outcome], benchmark: 
     `uncontrolled` counts questions about stills, which the control shows as they are: they are in, with no gain to be had.
     """
     columns = paired_columns(list(zip(control, plain, strict=True)), benchmark)
-    kept = {key: columns[key] for key in columns if key[-1] in _MEASURED[key[0]]}
+    kept = {key: columns[key] for key in columns if key[-1] in _MEASURED.get(key[0], ())}
     estimates = difference_estimates(kept, seed)
     numbers = {key: _written(float(kept[key][0].values.mean()), estimate) for key, estimate in estimates.items()}
     return {**nested(numbers), "uncontrolled": sum(outcome.uncontrolled for outcome in control)}

@@ -35,6 +35,8 @@ def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, C
         ("metrics", "temporal_lenient"): _share(temporal, lambda o: o.lenient_correct),
         ("metrics", "static_lenient"): _share(static, lambda o: o.lenient_correct),
         ("metrics", "lenient_parse_rate"): _share(outcomes, lambda o: o.lenient_choice is not None),
+        ("metrics", "temporal_likelihood"): _likelihood(temporal),
+        ("metrics", "static_likelihood"): _likelihood(static),
         ("metrics", "yes_rate"): _share(yes_no, lambda o: o.choice is not None and o.choice.casefold() == "yes"),
     }
     for aspect in (*benchmark.temporal_aspects, *benchmark.static_aspects):
@@ -43,12 +45,14 @@ def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, C
         columns["aspects", aspect, "strict"] = _over_groups(asked, _all_right)
         columns["aspects", aspect, "same_answer_rate"] = _over_groups(asked, _all_same)
         columns["aspects", aspect, "lenient"] = _share(asked, lambda o: o.lenient_correct)
+        columns["aspects", aspect, "likelihood"] = _likelihood(asked)
     for task in sorted({o.task for o in outcomes if o.task}):
         asked = [o for o in outcomes if o.task == task]
         columns["tasks", task, "accuracy"] = _accuracy(asked)
         columns["tasks", task, "strict"] = _over_groups(asked, _all_right)
         columns["tasks", task, "same_answer_rate"] = _over_groups(asked, _all_same)
         columns["tasks", task, "lenient"] = _share(asked, lambda o: o.lenient_correct)
+        columns["tasks", task, "likelihood"] = _likelihood(asked)
     for events in sorted({o.events for o in outcomes if o.events is not None}):
         here = [o for o in outcomes if o.events == events]
         columns["events", str(events), "temporal"] = _accuracy([o for o in here if o.aspect in benchmark.temporal_aspects])
@@ -120,6 +124,11 @@ def _mean(values: Sequence[float]) -> float:
 
 def _accuracy(outcomes: Sequence[Outcome]) -> Column:
     return _share(outcomes, lambda o: o.correct)
+
+
+def _likelihood(outcomes: Sequence[Outcome]) -> Column:
+    """Empty where options were not scored."""
+    return _share([o for o in outcomes if o.likely_correct is not None], lambda o: o.likely_correct is True)
 
 
 def _share(outcomes: Sequence[Outcome], holds: Callable[[Outcome], bool]) -> Column:

@@ -16,12 +16,15 @@ from vtalign_eval.grade import Grade, normalise
 from vtalign_eval.items import Item, read_lines
 from vtalign_eval.reply import Reply
 
+_LIKELY = ("likely_choice", "likely_correct")
+
 
 @dataclass(frozen=True)
 class Outcome:
     """What metrics and comparisons know of a question: where it belongs, what was said and how that was read.
 
     `judged_correct`: by rule, and where no rule grades the reply by the run's judge; None in runs without one.
+    `likely_correct` is None where options were not scored by their likelihood, `likely_choice` also where they tie.
     """
 
     question_id: str
@@ -43,6 +46,8 @@ class Outcome:
     uncontrolled: bool = False
     task: str = ""
     judged_correct: bool | None = None
+    likely_choice: str | None = None
+    likely_correct: bool | None = None
 
     @property
     def said(self) -> str | None:
@@ -92,8 +97,10 @@ def write_samples(path: Path, outcomes: Sequence[Outcome], benchmark: Benchmark)
             "filtered_resps": [outcome.choice or ""],
             "doc_hash": stable_id("doc", outcome.video, outcome.question, list(outcome.options), outcome.answer),
             "score": float(outcome.judged_correct is True if outcome.task in benchmark.judged_tasks else outcome.correct),
-            **{name: getattr(outcome, name) for name in Outcome.__dataclass_fields__ if name != "answer"},
+            **{name: getattr(outcome, name) for name in Outcome.__dataclass_fields__ if name not in ("answer", *_LIKELY)},
         }
+        if outcome.likely_correct is not None:
+            row |= {name: getattr(outcome, name) for name in _LIKELY}
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     write_atomic(path, "".join(lines))
 
@@ -122,6 +129,8 @@ class _SampleRow(Config):
     uncontrolled: bool
     task: str = ""
     judged_correct: bool | None = None
+    likely_choice: str | None = None
+    likely_correct: bool | None = None
 
 
 def read_samples(path: Path) -> list[Outcome]:

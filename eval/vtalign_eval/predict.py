@@ -15,6 +15,7 @@ from vtalign.remote.requests import ServerError
 from vtalign.video.frames import FrameStore
 from vtalign_eval.answerer import Answerer, reply_of
 from vtalign_eval.items import Item
+from vtalign_eval.rank_files import file_of_rank, files_of_all_ranks
 from vtalign_eval.reply import Reply
 from vtalign_eval.views import ShownVideos
 
@@ -47,14 +48,18 @@ class _LogRow(Config):
 
 
 class ReplyLog:
-    """Replies in an append-only JSONL file, one row per question; a torn last line from a kill is not counted."""
+    """Replies in append-only JSONL files, one row per question; a torn last line from a kill is not counted.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Reads what all ranks left beside `path`, writes the file of `rank`.
+    """
+
+    def __init__(self, path: Path, rank: int = 0) -> None:
+        self._path = file_of_rank(path, rank)
         self.replies: dict[str, Reply] = {}
-        for row in read_jsonl(path) if path.exists() else ():
-            parsed = validate_config(_LogRow, row, f"{path}; remove the file to start again")
-            self.replies[parsed.key] = Reply(parsed.reply, parsed.tokens, parsed.cut, parsed.uncontrolled)
+        for file in files_of_all_ranks(path):
+            for row in read_jsonl(file):
+                parsed = validate_config(_LogRow, row, f"{file}; remove the file to start again")
+                self.replies[parsed.key] = Reply(parsed.reply, parsed.tokens, parsed.cut, parsed.uncontrolled)
 
     def require_only(self, questions: Sequence[Question], model: str) -> None:
         """Raises InputError where the file holds replies to something else that this run asks."""
@@ -84,18 +89,12 @@ def predict(
 
     Videos that fail here join `shown.failures`; their questions are handed over as failed ones.
     """
-    for window in _windows(_in_order(questions, shown), shown, store):
-        views = {q.item.video: shown.views[q.item.video] for q in window if q.item.video in shown.views}
-        failed = store.prefetch([view for view in views.values() if view is not None])
-        for video_id, error in failed.items():
-            shown.failures.update({video: error for video, view in views.items() if view and view.slots[0].video_id == video_id})
-        lost = [q for q in window if q.item.video in shown.failures]
+    for asked, lost in windows(questions, shown, store):
         if lost:
             on_batch(lost, [failed_reply(shown.failures[q.item.video]) for q in lost])
-        asked = [q for q in window if q.item.video not in shown.failures]
         for start in range(0, len(asked), batch_size):
             batch = asked[start : start + batch_size]
-            requests = [Request(_prompt(q, shown), q.max_new_tokens) for q in batch]
+            requests = [Request(prompt_of(q, shown), q.max_new_tokens) for q in batch]
 
             def on_made(
                 places: Sequence[int], made: Sequence[Generation | ServerError], batch: Sequence[Question] = batch
@@ -106,6 +105,24 @@ def predict(
             lm.generations(requests, store, batch_size=batch_size, on_made=on_made)
 
 
+def windows(
+    questions: Sequence[Question], shown: ShownVideos, store: FrameStore
+) -> Iterator[tuple[list[Question], list[Question]]]:
+    """Questions of whole videos whose frames are decoded and at hand, and the lost ones, whose videos failed (see `shown.failures`)."""
+    for window in _windows(_in_order(questions, shown), shown, store):
+        views = {q.item.video: shown.views[q.item.video] for q in window if q.item.video in shown.views}
+        failed = store.prefetch([view for view in views.values() if view is not None])
+        for video_id, error in failed.items():
+            shown.failures.update({video: error for video, view in views.items() if view and view.slots[0].video_id == video_id})
+        asked = [q for q in window if q.item.video not in shown.failures]
+        yield asked, [q for q in window if q.item.video in shown.failures]
+
+
+def prompt_of(question: Question, shown: ShownVideos) -> Prompt:
+    view = shown.views[question.item.video]
+    return Prompt((question.text,) if view is None else (view, question.text))
+
+
 def _log_row(question: Question, reply: Reply) -> dict[str, Any]:
     row = {"key": question.key, "question_id": question.item.question_id, "reply": reply.text}
     return {**row, "tokens": reply.tokens, "cut": reply.cut, "uncontrolled": reply.uncontrolled}
@@ -113,11 +130,6 @@ def _log_row(question: Question, reply: Reply) -> dict[str, Any]:
 
 def failed_reply(error: VideoError) -> Reply:
     return Reply(None, failure=error.reason, detail=error.detail)
-
-
-def _prompt(question: Question, shown: ShownVideos) -> Prompt:
-    view = shown.views[question.item.video]
-    return Prompt((question.text,) if view is None else (view, question.text))
 
 
 def _in_order(questions: Sequence[Question], shown: ShownVideos) -> list[Question]:

@@ -16,6 +16,8 @@ _MAIN = {
     "static": "static",
     "temporal_lenient": "temporal, lenient reading",
     "temporal_judged": "temporal, with judge",
+    "temporal_likelihood": "temporal, by likelihood",
+    "static_likelihood": "static, by likelihood",
     "parse_rate": "parse rate",
 }
 _LISTED = 5
@@ -124,6 +126,9 @@ def _print_notes(console: Console, found: dict[str, Any]) -> None:
         console.print(f"{counts['unparsable']} replies are unparsable ({leniently}); they count as wrong")
     for line in judge_lines(found):
         console.print(line, markup=False, highlight=False)
+    if found.get("likelihood", {}).get("undecided"):
+        undecided = found["likelihood"]["undecided"]
+        console.print(f"no option is the most likely one in {undecided} questions (ties); they count as wrong by likelihood")
     if counts["uncontrolled"]:
         console.print(f"{counts['uncontrolled']} questions are about videos that the control cannot change (stills)")
     for reason, entry in found["decode_failures"].items():

@@ -29,6 +29,7 @@ Judge = Annotated[
         help="Ask a judge what no rule grades: URL of a server (with judge.server.model=NAME), or a model folder or Hub id."
     ),
 ]
+Likelihood = Annotated[bool | None, typer.Option("--likelihood", help="Also choose the option with the highest log-prob.")]
 FailUnder = Annotated[float | None, typer.Option(help="Exit with 3 where the score is below this fraction.")]
 
 
@@ -42,10 +43,22 @@ def run(
     data: Data = None,
     out: Out = None,
     judge: Judge = None,
+    likelihood: Likelihood = None,
     fail_under: FailUnder = None,
 ) -> None:
-    """Run a benchmark on a model: accuracy per aspect with intervals. `controls=[text,shuffled]` adds the gain over these."""
-    flags = {"model": model, "benchmark": benchmark, "control": control, "data": data, "out": out, "fail_under": fail_under}
+    """Run a benchmark on a model: accuracy per aspect with intervals. `controls=[text,shuffled]` adds the gain over these.
+
+    Start it with `torchrun --standalone --nproc_per_node N -m vtalign` or `accelerate launch --multi_gpu -m vtalign` for several devices.
+    """
+    flags = {
+        "model": model,
+        "benchmark": benchmark,
+        "control": control,
+        "data": data,
+        "out": out,
+        "likelihood": likelihood,
+        "fail_under": fail_under,
+    }
     config = _config(_with_judge(with_server(arguments, server), judge), flags)
     forbid_network_except_for(*([] if config.server else [config.model]), *_models_of(config.judge))
     from vtalign_eval.run import run_eval
@@ -83,10 +96,19 @@ def check(
     control: Control = None,
     data: Data = None,
     out: Out = None,
+    likelihood: Likelihood = None,
     fail_under: FailUnder = None,
 ) -> None:
     """Say what `eval run` with the same arguments would measure and what is missing; model and out are not needed."""
-    flags = {"model": model, "benchmark": benchmark, "control": control, "data": data, "out": out, "fail_under": fail_under}
+    flags = {
+        "model": model,
+        "benchmark": benchmark,
+        "control": control,
+        "data": data,
+        "out": out,
+        "likelihood": likelihood,
+        "fail_under": fail_under,
+    }
     from vtalign.config import load_config
     from vtalign_eval.check import CheckConfig, check_eval
 

@@ -20,7 +20,8 @@ class Benchmark:
     the verdicts of the run's judge (None without one).
     `grade` judges a reply (None: the video could not be read). `suffixes` (by task), or else `suffix`, is appended to each
     question. Items of `judged_tasks` are asked and their replies kept, but no rule can grade them: they are in no
-    metric but a judge's. `judging` says how a judge is asked what no rule grades (None: there is no use for one). `version` rises
+    metric but a judge's. `judging` says how a judge is asked what no rule grades (None: there is no use for one). `spellings` (of an
+    option, by task) are the whole replies that say an option; each must be read by `grade` as that option. `version` rises
     whenever the same replies would get other numbers.
     """
 
@@ -34,6 +35,7 @@ class Benchmark:
     suffixes: Mapping[str, str] = field(default_factory=dict)
     judged_tasks: tuple[str, ...] = ()
     judging: Judging | None = None
+    spellings: Callable[[str, str], tuple[str, ...]] = lambda option, task: (option,)
     missing: Callable[[Path], Sequence[str]] = lambda data: ()
     layout: str = ""
     export: Callable[[Path, Sequence[Item], Sequence[str | None], Judged | None], None] = lambda out, items, replies, judged: None

@@ -14,9 +14,11 @@ from vtalign_eval.tempcompass.questions import (
     ASPECTS,
     CAPTIONING,
     LAYOUT,
+    MULTI_CHOICE,
     QUESTION_FILES,
     SUFFIXES,
     TASKS,
+    YES_NO,
     TempCompassItem,
     load_questions,
     missing_files,
@@ -32,6 +34,16 @@ def export(out: Path, items: Sequence[Item], replies: Sequence[str | None], judg
     write_own_layout(out, graded, {task: task_figures(here, judged) for task, here in graded.items()}, judged is not None)
 
 
+def spellings(option: str, task: str) -> tuple[str, ...]:
+    """Replies that the published rules read as `option`: those that its models write (its predictions folder)."""
+    if task == YES_NO:
+        return option, f"{option}.", option.capitalize(), f"{option.capitalize()}."
+    if task == MULTI_CHOICE:
+        return option[0], option
+    head = option.split(": ")[0]
+    return head.rpartition(" ")[2], head, option
+
+
 TEMPCOMPASS = Benchmark(
     name="tempcompass",
     load=load_questions,
@@ -41,6 +53,7 @@ TEMPCOMPASS = Benchmark(
     suffixes=SUFFIXES,
     judged_tasks=(CAPTIONING,),
     judging=JUDGING,
+    spellings=spellings,
     missing=missing_files,
     layout=LAYOUT,
     export=export,
