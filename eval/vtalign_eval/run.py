@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vtalign.artifacts import claim_run_folder, write_json
+from vtalign.artifacts import claim_run_folder, remove_leftovers, write_json
 from vtalign.config import validate_config
 from vtalign.errors import InputError, RunFailed
 from vtalign.models.load import load_video_lm
@@ -70,7 +70,7 @@ def _read(config: EvalConfig) -> _Asked:
     benchmark = find_benchmark(config.benchmark)
     if not config.data.is_dir():
         raise InputError(f"{config.data}: no such data folder")
-    loaded = tuple(benchmark.load(config.data))
+    loaded = benchmark.items(config.data)
     items = take(loaded, config.limit)
     without_video = config.control == "text"
     hashes = {} if without_video else video_hashes(config.data, [item.video for item in items])
@@ -95,7 +95,7 @@ def _run(
     log = ReplyLog(config.out / PREDICTIONS)
     log.require_only(questions, config.model)
     started = time.monotonic()
-    pending = [question for question in questions if question.key not in log.replies]
+    pending = _unanswered(questions, log)
     failed = _answer(config, lm, pending, log, console) if pending else {}
     replies = log.replies | failed
     outcomes = _graded(questions, replies, benchmark)
@@ -117,7 +117,8 @@ def _run(
     benchmark.export(config.out, asked.items, [replies[question.key].text for question in questions])
     write_json(config.out / TIMING, {"seconds": time.monotonic() - started, "answered": len(pending), "device": str(lm.device)})
     write_json(config.out / RESULTS, results)
-    print_results(console, results, config)
+    remove_leftovers(config.out)
+    print_results(console, results)
     return results, outcomes
 
 
@@ -143,9 +144,20 @@ def _questions(
     made = []
     for item in items:
         text = benchmark.prompt(item.question, item.task)
-        key = question_key(lm.fingerprint, text, hashes.get(item.video), config.control, config.seed, longest)
+        # a file that cannot be read has no hash; its failure is not that of another one
+        content = (hashes[item.video] or f"unread {item.video}") if hashes else None
+        key = question_key(lm.fingerprint, text, content, config.control, config.seed, longest)
         made.append(Question(key, item, text, longest))
     return made
+
+
+def _unanswered(questions: list[Question], log: ReplyLog) -> list[Question]:
+    """One question of each key that has no reply: without video, siblings are asked the same thing, and it is asked once."""
+    found: dict[str, Question] = {}
+    for question in questions:
+        if question.key not in log.replies:
+            found.setdefault(question.key, question)
+    return list(found.values())
 
 
 def _answer(config: EvalConfig, lm: VideoLM, pending: list[Question], log: ReplyLog, console: Console) -> dict[str, Reply]:
