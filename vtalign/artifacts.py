@@ -97,6 +97,13 @@ def claim_run_folder(folder: Path, settings: dict[str, Any], command: str) -> bo
     return False
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed writes left in a run folder and below: for the end of a run, when nothing else writes there."""
+    for leftover in folder.rglob(".*.partial"):
+        if leftover.is_file():
+            leftover.unlink(missing_ok=True)
+
+
 def _first_difference(found: Any, wanted: Any, at: str = "") -> str:
     if isinstance(found, dict) and isinstance(wanted, dict):
         for key in [*wanted, *(key for key in found if key not in wanted)]:

@@ -1,5 +1,6 @@
 """Answering the questions of a run: what earlier attempts left is taken over, the rest is shared out over the ranks."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -52,7 +53,7 @@ def answer(
     likelihoods = _likelihoods(config, benchmark, ranks.index)
     unscored = {question.key for question in likelihoods.missing(questions)} if likelihoods else set()
     todo = [question for question in questions if question.key not in log.replies or question.key in unscored]
-    new = sum(question.key not in log.replies for question in todo)
+    new = len(_unanswered(todo, log))
     if todo and judge is not None and ranks.is_main:
         judge.check()  # not after hours of answering
     ranks.wait()  # all have read what there is: all deal out the same
@@ -83,8 +84,7 @@ def _ask(
     console: Console,
 ) -> dict[str, Reply]:
     """Answer into `log`, and score options into `likelihoods`, what is not there yet. Returns the failed replies, by key."""
-    pending = [question for question in todo if question.key not in log.replies]
-    answered = [question for question in todo if question.key in log.replies]
+    waiting = Counter(question.key for question in todo)
     failed: dict[str, Reply] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     videos = sorted({question.item.video for question in todo})
@@ -98,7 +98,7 @@ def _ask(
             log.add(questions, replies)
             failed.update({q.key: reply for q, reply in zip(questions, replies, strict=True) if reply.text is None})
             score([q for q in questions if q.key not in failed])  # while the frames are at hand
-            bars.advance(asking, len(questions))
+            bars.advance(asking, sum(waiting[q.key] for q in questions))
 
         def score(questions: Sequence[Question]) -> None:
             if likelihoods:
@@ -110,12 +110,23 @@ def _ask(
 
         shown = show(config.data, videos, lm.policy, config.control, config.seed, workers, on_video)
         store = frame_store(config, shown, lm.policy, workers)
-        predict(lm, pending, shown, store, config.batch_size, on_batch)
-        if answered:
-            for ready, lost in windows(answered, shown, store):
+        answered_before = sum(q.key in log.replies for q in todo)
+        predict(lm, _unanswered(todo, log), shown, store, config.batch_size, on_batch)
+        if likelihoods:
+            unscored = likelihoods.missing([question for question in todo if question.key in log.replies])
+            for ready, _ in windows(unscored, shown, store):
                 score(ready)
-                bars.advance(asking, len(ready) + len(lost))
+        bars.advance(asking, answered_before)
     return failed
+
+
+def _unanswered(questions: Sequence[Question], log: ReplyLog) -> list[Question]:
+    """One question of each key that has no reply: without video, siblings are asked the same thing, and it is asked once."""
+    found: dict[str, Question] = {}
+    for question in questions:
+        if question.key not in log.replies:
+            found.setdefault(question.key, question)
+    return list(found.values())
 
 
 def frame_store(config: EvalConfig, shown: ShownVideos, policy: FramePolicy, workers: DecodeWorkers) -> FrameStore:

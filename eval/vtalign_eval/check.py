@@ -29,7 +29,7 @@ def check_eval(config: EvalConfig) -> str:
     if not config.data.is_dir():
         layout = f"; {benchmark.layout}" if benchmark.layout else ""
         raise InputError(f"{config.data}: no such data folder{layout}")
-    items = take(tuple(benchmark.load(config.data)), config.limit)
+    items = take(benchmark.items(config.data), config.limit)
     metrics = metrics_of(items, benchmark, with_judge=config.judge is not None, likelihood=config.likelihood)
     if config.fail_on not in metrics:
         raise InputError(

@@ -67,15 +67,22 @@ def graded_by_rule(outcomes: Sequence[Outcome], benchmark: Benchmark) -> list[Ou
 
 
 def chance(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[str, float]:
-    """What blind guessing among the options gives, on average, in accuracy per aspect and in strict accuracy."""
+    """What blind guessing among the options gives, on average, in accuracy per aspect and in strict accuracy.
+
+    There is nothing to guess among where the answer is free text.
+    """
+
+    def share(outcome: Outcome) -> float:
+        return 1 / len(outcome.options) if outcome.options else 0.0
+
     blind = {}
     for aspect in (*benchmark.temporal_aspects, *benchmark.static_aspects):
-        shares = [1 / len(o.options) for o in outcomes if o.aspect == aspect]
+        shares = [share(o) for o in outcomes if o.aspect == aspect]
         if shares:
             blind[aspect] = _mean(shares)
     groups = conflict_groups([o for o in outcomes if o.aspect in benchmark.temporal_aspects])
     if groups:
-        blind["temporal_strict"] = _mean([math.prod(1 / len(o.options) for o in group) for group in groups])
+        blind["temporal_strict"] = _mean([math.prod(share(o) for o in group) for group in groups])
     return blind
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from vtalign.artifacts import claim_run_folder, write_json
+from vtalign.artifacts import claim_run_folder, remove_leftovers, write_json
 from vtalign.errors import InputError, RunFailed
 from vtalign.launch import Ranks, join_ranks
 from vtalign_eval.answerer import Answerer, load_answerer, nothing_answered
@@ -88,7 +88,7 @@ def _read(config: EvalConfig) -> _Asked:
     benchmark = find_benchmark(config.benchmark)
     if not config.data.is_dir():
         raise InputError(f"{config.data}: no such data folder")
-    loaded = tuple(benchmark.load(config.data))
+    loaded = benchmark.items(config.data)
     items = take(loaded, config.limit)
     without_video = config.control == "text"
     hashes = {} if without_video else video_hashes(config.data, [item.video for item in items])
@@ -151,7 +151,8 @@ def _run(
     write_json(config.out / TIMING, {"seconds": time.monotonic() - started, "answered": answers.new, "device": str(lm.device)})
     write_hashes(config.out, asked.hashes)
     write_json(config.out / RESULTS, results)
-    print_results(console, results, config)
+    remove_leftovers(config.out)
+    print_results(console, results)
     attempt(console, config.out, partial(report_run, config.out))
     return results, outcomes
 
@@ -163,6 +164,8 @@ def _questions(
     made = []
     for item in items:
         text = benchmark.prompt(item.question, item.task)
-        key = question_key(lm.fingerprint, text, hashes.get(item.video), config.control, config.seed, longest)
+        # a file that cannot be read has no hash; its failure is not that of another one
+        content = (hashes[item.video] or f"unread {item.video}") if hashes else None
+        key = question_key(lm.fingerprint, text, content, config.control, config.seed, longest)
         made.append(Question(key, item, text, longest))
     return made

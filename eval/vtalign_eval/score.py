@@ -1,18 +1,19 @@
-"""`run_score`: grade stored predictions of TempCompass. No model is read and torch is not imported."""
+"""`run_score`: grade stored predictions, of TempCompass with its published figures. No model is read and torch is not imported."""
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 from rich.console import Console
 from rich.markup import escape
 
-from vtalign.artifacts import claim_run_folder, write_json
+from vtalign.artifacts import claim_run_folder, remove_leftovers, write_json
 from vtalign.config import Config
 from vtalign.errors import InputError
 from vtalign.ids import file_hash
 from vtalign_eval.benchmarks import find_benchmark
+from vtalign_eval.benchmarks.tempcompass import TEMPCOMPASS
 from vtalign_eval.fail_under import check_gate
 from vtalign_eval.judging import JudgeConfig
 from vtalign_eval.judging.judge import open_judge
@@ -22,20 +23,22 @@ from vtalign_eval.reply import Reply
 from vtalign_eval.report.attempt import attempt
 from vtalign_eval.report.evaluation import report_run
 from vtalign_eval.results import RESULTS, results_of
+from vtalign_eval.score_stored import score_stored
 from vtalign_eval.tempcompass.figures import task_figures
 from vtalign_eval.tempcompass.files import write_own_layout
 from vtalign_eval.tempcompass.grading import grade_replies
-from vtalign_eval.tempcompass.predictions import prediction_file, read_predictions, tasks_in
+from vtalign_eval.tempcompass.predictions import prediction_file
 from vtalign_eval.tempcompass.questions import TASKS, TempCompassItem, load_questions
+from vtalign_eval.tempcompass.stored import read_stored, stored_files
 from vtalign_eval.tempcompass.table import print_figures
 
 
 class ScoreConfig(Config):
     """Stored predictions of one model. Paths are relative to the working directory."""
 
-    benchmark: Literal["tempcompass"] = Field("tempcompass", description="the benchmark that the predictions answer")
+    benchmark: str = Field("tempcompass", description="the benchmark that the predictions answer")
     data: Path = Field(description="folder of the benchmark's questions")
-    predictions: Path = Field(description="folder of one model's <task>.json")
+    predictions: Path = Field(description="one model's <task>.json, lmms-eval's samples, or JSONL rows {question_id, reply}")
     out: Path = Field(description="an empty folder, or one with the same scores")
     judge: JudgeConfig | None = Field(
         None, description="who is asked what no rule grades, such as `judge.server.url=.. judge.server.model=..`; default: nobody"
@@ -46,7 +49,7 @@ class ScoreConfig(Config):
 
 
 def run_score(config: ScoreConfig, console: Console | None = None) -> dict[str, Any]:
-    """Grade every task whose questions and predictions are there. Returns the results.
+    """Grade stored predictions; of TempCompass, every task whose questions and predictions are there. Returns the results.
 
     Leaves in `config.out`: `tempcompass.json`, the published figures by task; `results.json` and `samples_tempcompass.jsonl` as
     `eval run` does, which `eval compare` reads; the page `report.html`; and predictions and graded results in
@@ -57,14 +60,17 @@ def run_score(config: ScoreConfig, console: Console | None = None) -> dict[str, 
     benchmark = find_benchmark(config.benchmark)
     if not config.data.is_dir():
         raise InputError(f"{config.data}: no such data folder")
+    if benchmark is not TEMPCOMPASS:
+        return score_stored(config, benchmark, console)
     items = load_questions(config.data)
     by_task = {task: found for task in TASKS if (found := [item for item in items if item.task == task])}
-    given = tasks_in(config.predictions)
+    files = stored_files(config.predictions)
+    given = tuple(files)
     tasks = [task for task in given if task in by_task]
     if not tasks:
         raise InputError(f"{config.data}: has no questions of {', '.join(given)}, which {config.predictions} answers")
-    read = {task: read_predictions(config.predictions / prediction_file(task), by_task[task]) for task in tasks}
-    hashes = {task: file_hash(config.predictions / prediction_file(task)) for task in tasks}
+    read = {task: read_stored(files[task], by_task[task]) for task in tasks}
+    hashes = {task: file_hash(files[task]) for task in tasks}
     data = {"questions": len(items), "question_files": benchmark.file_hashes(config.data), "videos": None}
     settings = config.model_dump(mode="json", exclude={"out", "judge", "fail_under", "fail_on"})
     judge = open_judge(config.judge, benchmark)
@@ -97,6 +103,7 @@ def run_score(config: ScoreConfig, console: Console | None = None) -> dict[str, 
     results = results_of(outcomes, benchmark, config.seed, record)
     write_samples(config.out / samples_file(benchmark.name), outcomes, benchmark)
     write_json(config.out / RESULTS, results)
+    remove_leftovers(config.out)
     print_figures(console, f"TempCompass, per cent: {escape(str(config.predictions))}", figures)
     _print_groups(console, results["vtalign"].get("tasks", {}))
     for task, reason in not_scored.items():

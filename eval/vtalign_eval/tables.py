@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vtalign_eval.config import EvalConfig
 from vtalign_eval.judging.lines import comparison_lines, judge_lines
 
 _MAIN = {
@@ -20,14 +20,21 @@ _MAIN = {
     "static_likelihood": "static, by likelihood",
     "parse_rate": "parse rate",
 }
+# shorter: a comparison has more columns
+_COMPARED = {
+    **_MAIN,
+    "temporal_strict": "strict on groups",
+    "same_answer_rate": "same answer",
+    "temporal_lenient": "temporal lenient",
+}
 _LISTED = 5
 
 
-def print_results(console: Console, results: dict[str, Any], config: EvalConfig) -> None:
+def print_results(console: Console, results: dict[str, Any]) -> None:
     """The table of one run: headline, aspects, number of events, and what went wrong."""
     found = results["vtalign"]
-    control = "" if config.control == "none" else f", control: {config.control}"
-    title = f"{found['benchmark']}{control}: {escape(config.model)}"
+    control = "" if found["control"] == "none" else f", control: {found['control']}"
+    title = f"{found['benchmark']}{control}: {escape(results['model_name'])}"
     table = _table(title, ["accuracy %", "95 % interval", "strict %", "chance %", "n"])
     for name, label in _MAIN.items():
         if name in found["metrics"]:
@@ -55,9 +62,9 @@ def print_results(console: Console, results: dict[str, Any], config: EvalConfig)
 
 def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
     """The table of a comparison, B against A, and the first flipped questions."""
-    headings = ["A %", "B %", "B - A", "95 % interval", "detectable", "p", "McNemar p", "fixed/broken", "n"]
-    table = _table(f"A: {escape(comparison['a']['model'])}   B: {escape(comparison['b']['model'])}", headings)
-    rows = [(_MAIN[name], comparison["metrics"][name]) for name in _MAIN if name in comparison["metrics"]]
+    headings = ["A %", "B %", "B - A", "95 % interval", "detec-\ntable", "p", "McNe-\nmar p", "fixed/\nbroken", "n"]
+    table = _table(f"A: {escape(comparison['a']['model'])}   B: {escape(comparison['b']['model'])}", headings, gap=1)
+    rows = [(_COMPARED[name], comparison["metrics"][name]) for name in _COMPARED if name in comparison["metrics"]]
     for label, entry in rows:
         table.add_row(label, *_difference_cells(entry))
     table.add_section()
@@ -107,9 +114,8 @@ def _print_not_checked(console: Console, left: dict[str, Any]) -> None:
 
 def _gains_table(gains: dict[str, Any]) -> Table:
     """How much better than each control the run is: the part of the score that needs what the control takes away."""
-    table = _table(
-        "gain over controls", ["strict: control %", "gain", "95 % interval", "temporal: control %", "gain", "95 % interval"]
-    )
+    headings = ["strict:\ncontrol %", "gain", "95 % interval", "temporal:\ncontrol %", "gain", "95 % interval"]
+    table = _table("gain over controls", headings, gap=1)
     for control, found in gains.items():
         cells: list[str] = []
         for name in ("temporal_strict", "temporal"):
@@ -142,9 +148,10 @@ def _print_notes(console: Console, found: dict[str, Any]) -> None:
         console.print(f"{line} and the same command asks them again")
 
 
-def _table(title: str, headings: list[str]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
+def _table(title: str, headings: list[str], gap: int = 2) -> Table:
+    """Columns `gap` apart, so that the widest rows fit into a terminal of 80 columns."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, gap - 1, 0, 0))
+    table.add_column("", no_wrap=True)
     for heading in headings:
         table.add_column(heading, justify="right")
     return table

@@ -68,6 +68,18 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def question_replies(shapes: Path) -> Callable[..., Path]:
+    """Writes the same reply to every question of `shapes`, as rows of ours."""
+
+    def write(path: Path, reply: str | None) -> Path:
+        ids = [json.loads(line)["question_id"] for line in (shapes / "questions.jsonl").read_text().splitlines()]
+        path.write_text("".join(json.dumps({"question_id": name, "reply": reply}) + "\n" for name in ids))
+        return path
+
+    return write
+
+
+@pytest.fixture
 def make_config(tiny_checkpoint: Path, shapes: Path, tmp_path: Path) -> Callable[..., EvalConfig]:
     """A config for the tiny random model on the small benchmark, with changes; each `out` name is its own folder."""
 

@@ -193,7 +193,7 @@ def test_the_comparison_is_written_and_printed(tmp_path: Path, runs: tuple[Path,
     for kind, flips in comparison["flipped"].items():
         assert [row for row in rows if row["flip"] == kind] == [{"flip": kind, **flip} for flip in flips]
         assert f"{kind}: {len(flips)} questions" in text.getvalue() and flips
-    assert "strict on conflict groups" in text.getvalue() and "detectable" in text.getvalue()
+    assert "strict on groups" in text.getvalue() and "detectable" in text.getvalue()
 
 
 def test_what_is_no_finished_run_is_named(tmp_path: Path, runs: tuple[Path, Path], quiet: Console) -> None:

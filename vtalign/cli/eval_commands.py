@@ -1,9 +1,10 @@
-"""`vtalign eval run`, `eval score`, `eval check`, `eval compare`, `eval report` and `eval contamination`."""
+"""`vtalign eval run`, `score`, `check`, `compare`, `report`, `export` and `contamination`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich.console import Console
 
 from vtalign.cli.arguments import split_arguments
 from vtalign.cli.environment import forbid_network_except_for
@@ -71,7 +72,7 @@ def score(
     arguments: Arguments = None,
     benchmark: BenchmarkName = None,
     data: Data = None,
-    predictions: Annotated[Path | None, typer.Option(help="Folder of one model's stored predictions, <task>.json.")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Folder or file of one model's stored predictions.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the scores.")] = None,
     judge: Judge = None,
     fail_under: FailUnder = None,
@@ -113,7 +114,10 @@ def check(
     from vtalign_eval.check import CheckConfig, check_eval
 
     path, overrides = split_arguments(with_server(arguments, server))
-    print(check_eval(load_config(CheckConfig, path, overrides, **flags)))
+    said = check_eval(load_config(CheckConfig, path, overrides, **flags))
+    console = Console()
+    # wrapped at words for a person; whole lines for a pipe
+    console.print(said, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
 @app.command()
@@ -141,6 +145,19 @@ def report(
     for folder in runs:
         report_run(folder)
         print(folder / "report.html")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished evaluation.")],
+    to: Annotated[Literal["lmms-eval", "tempcompass"], typer.Option(help="tempcompass: the files of its leaderboard.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+) -> None:
+    """Write a finished evaluation under the file names of another tool."""
+    from vtalign_eval.export import export_run
+
+    for path in export_run(run, to, out):
+        print(path)
 
 
 @app.command()
