@@ -79,7 +79,8 @@ def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
     for kind, flips in comparison["flipped"].items():
         console.print(f"{kind}: {len(flips)} questions")
         for flip in flips[:_LISTED]:
-            line = f"  {flip['video']} ({flip['aspect']}): {flip['question']} answer: {flip['answer']};"
+            asked = " ".join(flip["question"].split())  # on one line
+            line = f"  {flip['video']} ({flip['aspect']}): {asked} answer: {flip['answer']};"
             console.print(escape(f"{line} A: {flip['a']!r}, B: {flip['b']!r}"), highlight=False)
 
 

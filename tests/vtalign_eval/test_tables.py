@@ -37,6 +37,7 @@ def test_a_run_and_its_gains() -> None:
         "gains": {"repeated-frame": {"metrics": {"temporal_strict": gain, "temporal": gain}}},
         "counts": {"unparsable": 0, "uncontrolled": 0},
         "decode_failures": {},
+        "server_failures": {},
     }
     print_results(console, {"vtalign": found, "model_name": "m"})
     lines = lines_of(text)
@@ -58,6 +59,7 @@ def test_a_comparison() -> None:
         "metrics": dict.fromkeys(NAMES, entry),
         "aspects": {"attribute_change": {"accuracy": entry}},
         "forced": [],
+        "judge": {"a": None, "b": None},
         "flipped": {},
     }
     print_comparison(console, comparison)
