@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from accelerate.utils import parse_flag_from_env
-
 from vtalign.errors import InputError, RunFailed
 
 # How long ranks wait for one that works alone or has more to do; launchers end the others at once where one dies.
@@ -33,9 +31,9 @@ class Ranks:
 
 def sharding_asked_for() -> Literal["deepspeed", "fsdp"] | None:
     """What the launch says weights are spread with."""
-    if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
+    if _flag("ACCELERATE_USE_DEEPSPEED"):
         return "deepspeed"
-    return "fsdp" if parse_flag_from_env("ACCELERATE_USE_FSDP") else None
+    return "fsdp" if _flag("ACCELERATE_USE_FSDP") else None
 
 
 def join_ranks(device: str) -> Ranks:
@@ -75,9 +73,18 @@ def _device_of_rank(device: str, local_index: int) -> str:
 
     if ":" in device:
         raise InputError(f"device '{device}': is one device for several processes; use device=cuda, which gives each one its own")
-    on_cpu = device == "auto" and (parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.cuda.is_available())
+    on_cpu = device == "auto" and (_flag("ACCELERATE_USE_CPU") or not torch.cuda.is_available())
     if on_cpu or device == "cpu":
         return "cpu"
     if device in ("auto", "cuda") and torch.cuda.device_count():
         return f"cuda:{local_index % torch.cuda.device_count()}"
     return device
+
+
+def _flag(name: str) -> bool:
+    """A flag of accelerate's environment; accelerate, which takes torch with it, is imported only where there is one."""
+    if name not in os.environ:
+        return False
+    from accelerate.utils import parse_flag_from_env
+
+    return bool(parse_flag_from_env(name))

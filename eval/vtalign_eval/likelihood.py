@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict
 
@@ -21,13 +21,15 @@ from vtalign.artifacts import append_jsonl, read_jsonl
 from vtalign.config import Config, validate_config
 from vtalign.ids import stable_id
 from vtalign.models.requests import Row
-from vtalign.models.video_lm import VideoLM
 from vtalign.video.frames import FrameStore
 from vtalign_eval.benchmarks import Benchmark
 from vtalign_eval.outcomes import Outcome
 from vtalign_eval.predict import Question, prompt_of
 from vtalign_eval.rank_files import file_of_rank, files_of_all_ranks
 from vtalign_eval.views import ShownVideos
+
+if TYPE_CHECKING:
+    from vtalign.models.video_lm import VideoLM
 
 LIKELIHOODS = "likelihoods.jsonl"
 # Nats. Rounding, which differs from batch to batch, would decide between options that are closer.
@@ -52,7 +54,7 @@ def likely_option(options: Sequence[str], scores: OptionScores) -> str | None:
 
 
 def score_options(
-    lm: VideoLM, questions: Sequence[Question], benchmark: Benchmark, shown: ShownVideos, store: FrameStore, batch_size: int
+    lm: "VideoLM", questions: Sequence[Question], benchmark: Benchmark, shown: ShownVideos, store: FrameStore, batch_size: int
 ) -> list[OptionScores]:
     """Scores of every option of every question; `batch_size` counts the replies that are scored together."""
     spelled = [spellings_of(question, benchmark) for question in questions]
@@ -102,7 +104,7 @@ class LikelihoodLog:
         """Those with options that are not scored yet."""
         return [question for question in questions if question.item.options and self._key(question) not in self._scores]
 
-    def add(self, lm: VideoLM, questions: Sequence[Question], shown: ShownVideos, store: FrameStore, batch_size: int) -> None:
+    def add(self, lm: "VideoLM", questions: Sequence[Question], shown: ShownVideos, store: FrameStore, batch_size: int) -> None:
         """Score what is missing of `questions`, a batch at a time, and keep it durably."""
         missing = self.missing(questions)
         for start in range(0, len(missing), batch_size):
