@@ -16,7 +16,7 @@ from vtalign_eval.answerer import Answerer, load_answerer, nothing_answered
 from vtalign_eval.answering import answer
 from vtalign_eval.benchmarks import Benchmark, find_benchmark
 from vtalign_eval.config import Control, EvalConfig
-from vtalign_eval.fail_under import check_gate
+from vtalign_eval.fail_under import check_gate, require_measured
 from vtalign_eval.gains import gains_over
 from vtalign_eval.items import Item, take
 from vtalign_eval.judging.judge import Judge, open_judge
@@ -90,6 +90,8 @@ def _read(config: EvalConfig) -> _Asked:
         raise InputError(f"{config.data}: no such data folder")
     loaded = benchmark.items(config.data)
     items = take(loaded, config.limit)
+    if config.fail_under is not None:
+        require_measured(config, benchmark, items)
     without_video = config.control == "text"
     hashes = {} if without_video else video_hashes(config.data, [item.video for item in items])
     data = {

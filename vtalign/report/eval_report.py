@@ -24,6 +24,7 @@ METRICS = {
     "static_lenient": "Static, lenient reading",
     "lenient_parse_rate": "Replies that could be read leniently",
     "temporal_likelihood": "Temporal, by likelihood of the options",
+    "static_likelihood": "Static, by likelihood of the options",
     "temporal_judged": "Temporal, with a judge",
     "yes_rate": "Yes, of the yes/no questions",
 }
