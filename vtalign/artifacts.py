@@ -78,15 +78,12 @@ def claim_run_folder(folder: Path, settings: dict[str, Any], command: str) -> bo
     """
     record = folder / "run.yaml"
     wanted = {"command": command, **json.loads(json.dumps(settings))}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = _temporary(folder / "probe")
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"{folder}: cannot write there: {error.strerror}; choose another output folder") from None
+    make_folder(folder)
     if record.is_file():
-        found = yaml.safe_load(record.read_text(encoding="utf-8"))
+        try:
+            found = yaml.safe_load(record.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError):
+            raise InputError(f"{record}: cannot be read as YAML; choose another output folder or remove this one") from None
         difference = _first_difference(found, wanted)
         if difference:
             raise InputError(f"{folder}: holds another run ({difference}); choose another output folder or remove this one")
@@ -95,6 +92,17 @@ def claim_run_folder(folder: Path, settings: dict[str, Any], command: str) -> bo
         raise InputError(f"{folder}: not empty and holds no run of `vtalign {command}`; choose an empty output folder")
     write_atomic(record, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True))
     return False
+
+
+def make_folder(folder: Path) -> None:
+    """Make an output folder, or see that it can be written to. Raises InputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = _temporary(folder / "probe")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot write there: {error.strerror}; choose another output folder") from None
 
 
 def remove_leftovers(folder: Path) -> None:

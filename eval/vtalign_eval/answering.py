@@ -59,15 +59,16 @@ def answer(
     ranks.wait()  # all have read what there is: all deal out the same
     mine = share_of(todo, ranks.index, ranks.count)
     failed = _ask(config, lm, mine, log, likelihoods, console) if mine else {}
+    if not ranks.is_main:
+        hand_over_failures(config.out, ranks.index, failed)
+    ranks.wait()
+    if not ranks.is_main:
+        return None
+    failed |= failures_handed_over(config.out, ranks.count)
     if ranks.count > 1:
-        if not ranks.is_main:
-            hand_over_failures(config.out, ranks.index, failed)
-        ranks.wait()
-        if not ranks.is_main:
-            return None
         log, likelihoods = ReplyLog(config.out / PREDICTIONS), _likelihoods(config, benchmark)
-        failed |= failures_handed_over(config.out, ranks.count)
-    replies = log.replies | failed
+    # without video, siblings are one question, which another rank may have got an answer to
+    replies = failed | log.replies
     return Answers([replies[question.key] for question in questions], likelihoods, new)
 
 

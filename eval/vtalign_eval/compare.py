@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from vtalign.artifacts import write_atomic, write_json
+from vtalign.artifacts import claim_run_folder, write_atomic, write_json
 from vtalign.errors import InputError
 from vtalign_eval.benchmarks import Benchmark, find_benchmark
 from vtalign_eval.judging.comparable import judge_of, without_verdicts
@@ -93,6 +93,8 @@ def compare_pooled(
             raise InputError(f"{first.folder}, {second.folder}: not comparable: {reasons} (--force compares all the same)")
         forced += differences
         aligned.append(_align(first, second))
+    if out is not None:
+        claim_run_folder(Path(out), {"pairs": [[str(a), str(b)] for a, b in pairs], "force": force}, "eval compare")
     pooled = [pair for number, shared in enumerate(aligned) for pair in _renamed(shared, number)]
     comparison = {
         "benchmark": benchmark.name,
@@ -108,7 +110,6 @@ def compare_pooled(
     }
     console = console or Console()
     if out is not None:
-        Path(out).mkdir(parents=True, exist_ok=True)
         write_json(Path(out) / COMPARISON, comparison)
         rows = [{"flip": kind, **flip} for kind, flips in comparison["flipped"].items() for flip in flips]
         write_atomic(Path(out) / FLIPS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

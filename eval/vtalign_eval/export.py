@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from vtalign.artifacts import read_jsonl, write_atomic, write_json
+from vtalign.artifacts import make_folder, read_jsonl, write_atomic, write_json
 from vtalign.errors import InputError
 from vtalign_eval.benchmarks.tempcompass import TEMPCOMPASS
 from vtalign_eval.compare import read_run
@@ -35,13 +35,13 @@ def export_run(run: Path, to: Target, out: Path) -> tuple[Path, ...]:
     if to == "tempcompass":
         if benchmark != TEMPCOMPASS.name:
             raise InputError(f"{run}: is a run of {benchmark}; only one of {TEMPCOMPASS.name} has that layout (--to lmms-eval)")
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         files = leaderboard_files(graded_rows(run), results["model_name"], date)
         for name, content in files.items():
             write_json(out / name, content)
         return tuple(out / name for name in files)
     folder = out / sanitised_model(results["model_name"])
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if benchmark == TEMPCOMPASS.name:
         tasks = graded_rows(run)
         results = _by_task(results, tasks)

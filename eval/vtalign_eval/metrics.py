@@ -152,4 +152,5 @@ def _all_right(group: list[Outcome]) -> bool:
 
 
 def _all_same(group: list[Outcome]) -> bool:
-    return group[0].said is not None and len({o.said for o in group}) == 1
+    """A sibling without a reply is taken to have got the others' answer: less is better here, and no failure may look good."""
+    return len({o.said for o in group if o.said is not None}) <= 1

@@ -1,6 +1,6 @@
 """`results.json`: lmms-eval's layout, so that its viewers work, with everything that explains the numbers beside it.
 
-Nothing in it depends on when, where or in how many attempts the run was made; times are in `timing.json`.
+Nothing in it depends on when or in how many attempts the run was made; times are in `timing.json`.
 """
 
 import platform
@@ -42,7 +42,7 @@ def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, rec
         "configs": {benchmark.name: {"task": benchmark.name, "doc_to_text": _prompt_rule(benchmark)}},
         "versions": {benchmark.name: benchmark.version},
         "n-shot": {benchmark.name: 0},
-        "higher_is_better": {benchmark.name: {name: not name.endswith(_HIGHER_IS_WORSE) for name in names}},
+        "higher_is_better": {benchmark.name: {name: not name.endswith(_HIGHER_IS_WORSE) for name in names if name != "yes_rate"}},
         "n-samples": {benchmark.name: {"original": record["data"]["questions"], "effective": len(outcomes)}},
         "config": record["config"],
         "model_name": record["config"]["model"],

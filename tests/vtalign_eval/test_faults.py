@@ -131,6 +131,8 @@ def test_no_failure_raises_a_score(
     for name in SCORES[:3]:
         ours, theirs = part["metrics", name].values, whole["metrics", name].values
         assert len(ours) == len(theirs) and ours.mean() <= theirs.mean()
+    same = part["metrics", "same_answer_rate"].values, whole["metrics", "same_answer_rate"].values
+    assert len(same[0]) == len(same[1]) and same[0].mean() >= same[1].mean()  # less is better
 
 
 @given(right=RIGHT, shown=RIGHT, lost=LOST)

@@ -213,6 +213,8 @@ def test_a_gate_on_what_is_not_measured_is_refused_before_anything_is_asked(make
     config = make_config(fail_under=0.5, fail_on="parse")
     with pytest.raises(InputError, match="fail_on 'parse': temporal-shapes does not measure it"):
         run_eval(config, quiet)
+    with pytest.raises(InputError, match="fail_on 'same_answer_rate': is no gate, because more of it is not better"):
+        run_eval(make_config(fail_under=0.5, fail_on="same_answer_rate"), quiet)
     assert not config.out.exists()
 
 

@@ -26,6 +26,7 @@ METRICS = {
     "temporal_likelihood": "Temporal, by likelihood of the options",
     "static_likelihood": "Static, by likelihood of the options",
     "temporal_judged": "Temporal, with a judge",
+    "static_judged": "Static, with a judge",
     "yes_rate": "Yes, of the yes/no questions",
 }
 COLUMNS = {

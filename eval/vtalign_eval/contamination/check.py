@@ -63,7 +63,7 @@ def check_contamination(config: ContaminationConfig, console: Console | None = N
     items = sorted(benchmark.items(config.data), key=lambda item: item.question_id)
     pairs = read_pairs(config.pairs)
     hashes = {
-        "question_files": {name: file_hash(config.data / name) for name in benchmark.question_files},
+        "question_files": benchmark.file_hashes(config.data),
         "pairs": {path.name: file_hash(path) for path in pair_files(config.pairs)},
     }
     claim_run_folder(config.out, {**config.settings(), "data_hashes": hashes}, "eval contamination")
