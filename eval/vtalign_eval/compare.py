@@ -20,7 +20,7 @@ from vtalign_eval.paired import Pair, difference_estimates, paired_columns
 from vtalign_eval.report.attempt import attempt
 from vtalign_eval.report.comparison import Compared, report_comparison
 from vtalign_eval.results import RESULTS
-from vtalign_eval.statistics import RESAMPLES, Column, Estimate, holm, mcnemar_p
+from vtalign_eval.statistics import FEWEST_CLUSTERS, RESAMPLES, Column, Estimate, holm, mcnemar_p
 from vtalign_eval.tables import print_comparison
 
 COMPARISON = "comparison.json"
@@ -106,7 +106,11 @@ def compare_pooled(
         **_measured(pooled, benchmark),
         "flipped": _flipped(pooled),
         "forced": forced,
-        "statistics": {"method": "paired percentile bootstrap over families, McNemar, Holm over aspects", "resamples": RESAMPLES},
+        "statistics": {
+            "method": "paired percentile bootstrap over families, McNemar, Holm over aspects",
+            "resamples": RESAMPLES,
+            "fewest_families_for_an_interval": FEWEST_CLUSTERS,
+        },
     }
     console = console or Console()
     if out is not None:

@@ -12,7 +12,7 @@ from vtalign.ids import stable_id
 from vtalign_eval.benchmarks import Benchmark
 from vtalign_eval.metrics import chance, columns_of, graded_by_rule, nested
 from vtalign_eval.outcomes import Outcome, failed_on_server, failures_by_reason
-from vtalign_eval.statistics import RESAMPLES, Estimate, cluster_bootstrap
+from vtalign_eval.statistics import FEWEST_CLUSTERS, RESAMPLES, Estimate, cluster_bootstrap
 
 RESULTS = "results.json"
 _PACKAGES = ("vtalign", "torch", "transformers", "av", "numpy", "scipy")
@@ -24,8 +24,8 @@ def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, rec
 
     The tree under `vtalign` has `metrics`, `aspects` and `events`; each number is {value, ci95, standard_error, n, clusters,
     minimum_detectable}, the last one being the difference that this run and another, unrelated one could tell apart (a paired
-    comparison can tell smaller ones). Counts and hashes are of the questions that rules grade, with a judge too. `gains` (where
-    controls ran): see `vtalign_eval.gains`.
+    comparison can tell smaller ones). Errors are None with fewer families than `statistics` asks for. Counts and hashes are of the
+    questions that rules grade, with a judge too. `gains` (where controls ran): see `vtalign_eval.gains`.
     """
     estimates = cluster_bootstrap(columns_of(outcomes, benchmark), seed)
     outcomes = graded_by_rule(outcomes, benchmark)
@@ -63,7 +63,12 @@ def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, rec
             },
             "decode_failures": failures_by_reason([o for o in outcomes if not failed_on_server(o)]),
             "server_failures": failures_by_reason([o for o in outcomes if failed_on_server(o)]),
-            "statistics": {"method": "percentile bootstrap over families", "resamples": RESAMPLES, "seed": seed},
+            "statistics": {
+                "method": "percentile bootstrap over families",
+                "resamples": RESAMPLES,
+                "seed": seed,
+                "fewest_families_for_an_interval": FEWEST_CLUSTERS,
+            },
             **record,
             "versions": versions(),
         },

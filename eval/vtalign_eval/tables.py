@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vtalign_eval.judging.lines import comparison_lines, judge_lines
+from vtalign_eval.statistics import FEWEST_CLUSTERS, without_error_bar
 
 _MAIN = {
     "temporal_strict": "strict on conflict groups",
@@ -64,14 +65,16 @@ def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
     """The table of a comparison, B against A, and the first flipped questions."""
     headings = ["A %", "B %", "B - A", "95 % interval", "detec-\ntable", "p", "McNe-\nmar p", "fixed/\nbroken", "n"]
     table = _table(f"A: {escape(comparison['a']['model'])}   B: {escape(comparison['b']['model'])}", headings, gap=1)
-    rows = [(_COMPARED[name], comparison["metrics"][name]) for name in _COMPARED if name in comparison["metrics"]]
-    for label, entry in rows:
-        table.add_row(label, *_difference_cells(entry))
+    for name, label in _COMPARED.items():
+        if name in comparison["metrics"]:
+            entry = comparison["metrics"][name]
+            table.add_row(label, *_difference_cells(_less_is_better(entry) if name == "same_answer_rate" else entry))
     table.add_section()
     for aspect, entries in comparison.get("aspects", {}).items():
         table.add_row(aspect.replace("_", " "), *_difference_cells(entries["accuracy"]))
     table.caption = "detectable: found with 80 % power; both p of the aspects are corrected for how many they are (Holm)"
     console.print(table)
+    _print_few_families(console, comparison)
     for line in comparison_lines(comparison):
         console.print(line, markup=False, highlight=False)
     for reason in comparison["forced"]:
@@ -113,6 +116,16 @@ def _print_not_checked(console: Console, left: dict[str, Any]) -> None:
             console.print(f"{len(failures)} {side} videos could not be read, so their frames were not compared")
 
 
+def _print_few_families(console: Console, found: dict[str, Any]) -> None:
+    count = sum(without_error_bar(found.get(part, {})) for part in ("metrics", "aspects", "tasks", "events", "gains"))
+    if count:
+        console.print(
+            f"{count} numbers (of all that were written) are of fewer than {FEWEST_CLUSTERS} families: too few for an interval or p, "
+            "and McNemar's p takes questions of one family as independent",
+            highlight=False,
+        )
+
+
 def _gains_table(gains: dict[str, Any]) -> Table:
     """How much better than each control the run is: the part of the score that needs what the control takes away."""
     headings = ["strict:\ncontrol %", "gain", "95 % interval", "temporal:\ncontrol %", "gain", "95 % interval"]
@@ -127,6 +140,7 @@ def _gains_table(gains: dict[str, Any]) -> Table:
 
 
 def _print_notes(console: Console, found: dict[str, Any]) -> None:
+    _print_few_families(console, found)
     counts = found["counts"]
     if counts["unparsable"]:
         leniently = f"{counts['unparsable_leniently']} of them leniently too"
@@ -156,6 +170,12 @@ def _table(title: str, headings: list[str], gap: int = 2) -> Table:
     for heading in headings:
         table.add_column(heading, justify="right")
     return table
+
+
+def _less_is_better(entry: dict[str, Any]) -> dict[str, Any]:
+    """A group is fixed where only A answers all siblings the same."""
+    test = entry["mcnemar"]
+    return {**entry, "mcnemar": {**test, "fixed": test["broken"], "broken": test["fixed"]}}
 
 
 def _difference_cells(entry: dict[str, Any]) -> list[str]:

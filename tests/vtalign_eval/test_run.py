@@ -121,7 +121,7 @@ def test_the_same_weights_twice_differ_by_nothing(make_config: Make, finished: E
     comparison = compare_runs(finished.out, config.out, console=quiet)
     assert comparison["a"]["model_fingerprint"] == comparison["b"]["model_fingerprint"]
     for entry in comparison["metrics"].values():
-        assert (entry["difference"], entry["p_value"]) == (0.0, 1.0)
+        assert (entry["difference"], entry["p_value"]) == (0.0, None), "four families are too few for a p-value"
 
 
 @pytest.mark.parametrize("control", ["text", "one-frame", "repeated-frame", "shuffled", "reversed"])

@@ -63,8 +63,27 @@ def test_a_comparison() -> None:
         "flipped": {},
     }
     print_comparison(console, comparison)
-    cells = ["100.0", "50.0", "-50.0", "-68.8", "to", "-17.4", "20.1", "<.001", ".011", "123/145", "7540"]
-    assert [*["attribute", "change"], *cells] in [line.split() for line in lines_of(text)]
+    cells = ["100.0", "50.0", "-50.0", "-68.8", "to", "-17.4", "20.1", "<.001", ".011"]
+    lines = [line.split() for line in lines_of(text)]
+    assert ["attribute", "change", *cells, "123/145", "7540"] in lines
+    assert ["same", "answer", *cells, "145/123", "7540"] in lines, "of the same answer to siblings, less is better"
+
+
+def test_numbers_of_few_families_are_named_as_such() -> None:
+    console, text = printed()
+    few = {"value": 1.0, "ci95": None, "n": 4}
+    found: dict[str, Any] = {
+        "benchmark": "temporal-shapes",
+        "control": "none",
+        "metrics": {"temporal": METRIC, "static": few},
+        "aspects": {"order": {"accuracy": few}},
+        "chance": {},
+        "counts": {"unparsable": 0, "uncontrolled": 0},
+        "decode_failures": {},
+        "server_failures": {},
+    }
+    print_results(console, {"vtalign": found, "model_name": "m"})
+    assert "2 numbers (of all that were written) are of fewer than 15 families" in text.getvalue()
 
 
 def test_tempcompass_with_three_readings() -> None:

@@ -13,7 +13,7 @@ from vtalign.report.lines import Line, Stage, line_chart
 from vtalign.report.outcomes import Lengths, StageOutcome, length_table, outcome_table
 from vtalign.report.page import Section, Tile, page, render
 from vtalign.report.pairs import PairCard, pair_card
-from vtalign.report.tables import interval, p_value, percent, points, table
+from vtalign.report.tables import optional_span, p_value, percent, points, table
 
 METRICS = {
     "temporal": "Temporal questions",
@@ -38,13 +38,13 @@ class ArmResult(TypedDict):
 
 
 class Gain(TypedDict):
-    """One arm less another, on the same questions (fractions)."""
+    """One arm less another, on the same questions (fractions). Intervals and p are None where too few families were asked."""
 
     temporal: float
-    ci95: Sequence[float]
-    p_value: float
+    ci95: Sequence[float] | None
+    p_value: float | None
     static: float
-    static_ci95: Sequence[float]
+    static_ci95: Sequence[float] | None
 
 
 class Curves(TypedDict):
@@ -128,17 +128,25 @@ def _tiles(data: DemoReport) -> list[Tile]:
     tiles = []
     if data["gain"]:
         name, gain = next(iter(data["gain"].items()))
-        tone = "good" if gain["ci95"][0] > 0 else "bad" if gain["ci95"][1] < 0 else "plain"
-        detail = f"points {interval(*gain['ci95'])}, p {_spelt(gain['p_value'])}"
+        low, high = gain["ci95"] or (0.0, 0.0)
+        tone = "good" if low > 0 else "bad" if high < 0 else "plain"
+        detail = f"points {optional_span(gain['ci95'])}" + _spelt(gain["p_value"])
         tiles.append(Tile(f"temporal accuracy, {_minus(name)}", points(gain["temporal"]), detail, tone))
-        held = gain["static_ci95"][0] >= -0.02 and gain["static_ci95"][1] <= 0.02
-        detail = f"points {interval(*gain['static_ci95'])}, " + ("within 2 points" if held else "not within 2 points")
-        tiles.append(Tile("static accuracy, same arms", points(gain["static"]), detail, "good" if held else "bad"))
+        tiles.append(_static_tile(gain))
     questions = max(
         (sum(m["n"] for k, m in arm["metrics"].items() if k != "temporal_strict") for arm in data["arms"].values()), default=0
     )
     tiles.append(Tile("held-out questions per arm", f"{questions:,}", f"seed {data['seed']}"))
     return tiles
+
+
+def _static_tile(gain: Gain) -> Tile:
+    label, value, span = "static accuracy, same arms", points(gain["static"]), gain["static_ci95"]
+    if span is None:
+        return Tile(label, value, f"points {optional_span(span)}, not known to be within 2 points")
+    held = span[0] >= -0.02 and span[1] <= 0.02
+    detail = f"points {optional_span(span)}, " + ("within 2 points" if held else "not within 2 points")
+    return Tile(label, value, detail, "good" if held else "bad")
 
 
 def _metric_groups(arms: Mapping[str, ArmResult]) -> list[BarGroup]:
@@ -162,10 +170,10 @@ def _gain_table(gains: Mapping[str, Gain]) -> Markup:
         [
             _minus(name),
             points(gain["temporal"]),
-            interval(*gain["ci95"]),
-            p_value(gain["p_value"]),
+            optional_span(gain["ci95"]),
+            "" if gain["p_value"] is None else p_value(gain["p_value"]),
             points(gain["static"]),
-            interval(*gain["static_ci95"]),
+            optional_span(gain["static_ci95"]),
         ]
         for name, gain in gains.items()
     ]
@@ -185,8 +193,8 @@ def _arm_table(arms: Mapping[str, ArmResult]) -> Markup:
     return table(["arm", "what it is", "steps", "temporal", "temporal, strict", "static"], rows)
 
 
-def _spelt(value: float) -> str:
-    return p_value(value) if value < 0.001 else f"= {p_value(value)}"
+def _spelt(value: float | None) -> str:
+    return "" if value is None else f", p {p_value(value)}" if value < 0.001 else f", p = {p_value(value)}"
 
 
 def _minus(name: str) -> str:

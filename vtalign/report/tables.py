@@ -43,6 +43,11 @@ def optional_percent(value: float | None) -> str:
     return "" if value is None else percent(value)
 
 
+def optional_span(bounds: Sequence[float] | None) -> str:
+    """An interval of differences in percentage points; said where there is none (too few families)."""
+    return "no interval" if bounds is None else interval(*bounds)
+
+
 def optional_interval(low: float | None, high: float | None) -> str:
     """An interval of fractions in percent (of a value, not of a difference); a gap where there is none."""
     return "" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"

@@ -16,7 +16,7 @@ from vtalign_eval.judging.config import JudgeConfig
 from vtalign_eval.judging.question import Judged, JudgeQuestion, Judging, Verdict
 from vtalign_eval.judging.verdict_log import VerdictLog, VerdictRow
 
-_VERSION = 1  # rises whenever the same prompt would be asked or its reply read in another way
+_VERSION = 2  # rises whenever the same prompt would be asked or its reply read in another way
 UNREADABLE = "unreadable"
 
 

@@ -15,10 +15,8 @@ def judge_lines(found: dict[str, Any]) -> list[str]:
     for task, columns in found.get("tasks", {}).items():
         if set(columns) == {"judged"}:
             metric = columns["judged"]
-            low, high = metric["ci95"] or (metric["value"], metric["value"])
-            lines.append(
-                f"{task}, by the judge alone: {100 * metric['value']:.1f} % of {metric['n']} ({100 * low:.1f} to {100 * high:.1f})"
-            )
+            bounds = "no interval" if metric["ci95"] is None else "{:.1f} to {:.1f}".format(*(100 * x for x in metric["ci95"]))
+            lines.append(f"{task}, by the judge alone: {100 * metric['value']:.1f} % of {metric['n']} ({bounds})")
     return lines
 
 

@@ -7,6 +7,7 @@ a judge sees no right answer: it answers a multi-choice question from the captio
 import re
 from functools import partial
 
+from vtalign_eval.grade import normalise
 from vtalign_eval.items import Item
 from vtalign_eval.judging.question import JudgeQuestion, Judging
 from vtalign_eval.tempcompass.questions import CAPTION_MATCHING, CAPTIONING, MULTI_CHOICE, YES_NO, TempCompassItem
@@ -36,9 +37,12 @@ PROMPTS = {
 }
 _THOUGHTS = re.compile(r"^.*</think>", re.DOTALL)
 _ANSWER = re.compile(r"^\W*answer\W*:(.*)$", re.IGNORECASE | re.MULTILINE)
-_WORD = re.compile(r"(?:verdict|answer)?[\s:*_`\"']*(correct|incorrect)[\s*_`\"']*(?:[.,:;!]|$)", re.IGNORECASE)
-# B, C and D are no words; A is one, and names an option only where no sentence goes on behind it
-_LETTER = re.compile(r"(?<![\w'-])(?:[B-D](?![\w'-])|A(?=[.):,*`\"]|\s*$|\s+(?:and|or)\b))")
+_WORD = re.compile(r"\W*(?:(?:verdict|answer)\W+)?(correct|incorrect)\W*", re.IGNORECASE)
+_WITHDRAWN = re.compile(r"\b(?:incorrect|wrong|not|isn['’]t)\b")
+_LETTER = re.compile(r"\W*(?:[Oo]ption\s+)?([A-D])\W*")
+_NO_OPTION = re.compile(
+    r"\W*(?:none|(?:none|all) of (?:them|these|the (?:above|options|choices))(?: (?:is|are) correct)?)\W*", re.IGNORECASE
+)
 
 
 def judge_question(item: Item, reply: str | None) -> JudgeQuestion | None:
@@ -48,42 +52,48 @@ def judge_question(item: Item, reply: str | None) -> JudgeQuestion | None:
     if reply is None or not item.scored_answer or (not captioning and match(reply, item) is not None):
         return None
     text = clean(reply)
+    if not text:
+        return None  # a blank reply is wrong, whatever a judge would say of it
     # not `format`: a question or a reply may hold braces
     fields = {"question": item.scored_question, "answer": item.scored_answer, "reply": text}
     prompt = re.sub(r"\{(question|answer|reply)\}", lambda found: fields[found[1]], PROMPTS[item.task])
-    read = partial(read_choice, answer=item.scored_answer) if captioning else read_verdict
+    read = partial(read_choice, question=item.scored_question, answer=item.scored_answer) if captioning else read_verdict
     return JudgeQuestion(item.question_id, text, prompt, read)
 
 
 def read_verdict(said: str) -> bool | None:
-    """Correct or Incorrect, as the first or the last word that stands alone; None for anything else, and where the two differ."""
+    """Correct or Incorrect where that word is a whole line, the first or the last one, and no line is the other; else None.
+
+    A judge that explains itself beside the word ("Correct, but ..", "Correct: no") or says "not correct", "wrong" or "incorrect"
+    elsewhere while calling the reply correct has given no verdict.
+    """
     text = _THOUGHTS.sub("", said)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        return None
-    first, last = _WORD.match(lines[0]), _WORD.fullmatch(lines[-1])
-    found = {match[1].casefold() for match in (first, last) if match}
+    lines = [line for line in text.splitlines() if re.search(r"\w", line)]
+    found = {match[1].casefold() for line in lines[:1] + lines[-1:] if (match := _WORD.fullmatch(line))}
     if len(found) != 1:
         return None
     if found == {"incorrect"}:
         return False
-    return None if re.search(r"\bincorrect\b", text, re.IGNORECASE) else True
+    return None if _WITHDRAWN.search(text.casefold()) else True
 
 
-def read_choice(said: str, answer: str) -> bool | None:
-    """Whether the last `Answer:` (without one: the only line) opens with the letter of `answer` and names no other.
+def read_choice(said: str, question: str, answer: str) -> bool | None:
+    """Whether the last `Answer:` (without one: the only line) is the letter of `answer`, alone or with the words of its option.
 
-    As in the published scoring (`eval_captioning.py`) exactly one letter must be named, and "None of the choices" is wrong. None
-    where neither is said.
+    As in the published scoring (`eval_captioning.py`) "None of the choices" and "All of the choices" are wrong. None for anything
+    else: "B is not stated", "B or none".
     """
     text = _THOUGHTS.sub("", said).strip()
     answers = _ANSWER.findall(text)
     if not answers and "\n" in text:
         return None
-    choice = (answers or [text])[-1].lstrip("*_`\"'( ")
-    if _LETTER.match(choice):
-        return {found[0] for found in _LETTER.finditer(choice)} == {answer.strip()[0]}
-    return False if re.match(r"(?:none|all)\b", choice, re.IGNORECASE) else None
+    choice = (answers or [text])[-1]
+    if _NO_OPTION.fullmatch(choice):
+        return False
+    options = {normalise(line): line.strip()[0] for line in question.splitlines() if re.match(r"\s*[A-D]\.", line)}
+    letter = _LETTER.fullmatch(choice)
+    named = letter[1] if letter else options.get(normalise(choice))
+    return None if named is None else named == answer.strip()[0]
 
 
 JUDGING = Judging(tuple(PROMPTS.values()), judge_question)

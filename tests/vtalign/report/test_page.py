@@ -28,6 +28,12 @@ def test_blocks_are_trusted_markup_and_plain_blocks_are_not() -> None:
     assert "&lt;b&gt;" in page("t", "l", [Section("s", blocks=["<b>text</b>"])])  # type: ignore[list-item]
 
 
+def test_control_characters_of_replies_are_shown_and_not_sent() -> None:
+    text = page("t", "\x1b[2Jgone\x00\x7f", [Section("s", blocks=[text_table(["a"], [["tab\there\nand\x08"]])])])
+    assert "\u241b[2Jgone\u2400\u2421" in text and "tab\there\nand\u2408" in text
+    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", text)
+
+
 def test_a_page_refers_to_nothing_outside() -> None:
     text = page("t", "l", [Section("s", blocks=[table(["a"], [["b"]])])], [Tile("a", "1")])
     assert not re.search(r"https?:|//[a-z]|@import|<link|<script|url\(", text)

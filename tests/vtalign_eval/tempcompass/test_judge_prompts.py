@@ -20,8 +20,14 @@ def first(data: Path, task: str) -> TempCompassItem:
         ("incorrect.", False),
         ("**Correct**", True),
         ("Verdict: Correct", True),
-        ("Correct. The reply names the right option.", True),
-        ("Incorrect. The correct answer is B.", False),
+        ("Correct\nThe reply names the right option.", True),
+        ("Incorrect\nThe correct answer is B.", False),
+        ("Correct. The reply names the right option.", None),
+        ("Correct. On reflection the reply is not correct", None),
+        ("Correct, but it names both, so it is wrong", None),
+        ("correct: no", None),
+        ("Correct\nActually wrong", None),
+        ("Correct\nNo, it isn't.", None),
         ("The reply means left.\n\nIncorrect", False),
         ("<think>Is it correct? Correct, I think.</think>\nIncorrect", False),
         ("<think>not incorrect</think>Correct", True),
@@ -47,10 +53,15 @@ def test_a_verdict_is_one_word_that_stands_alone(said: str, right: bool | None) 
         ("It goes right.\nAnswer: B", True),
         ("It goes right.\n**Answer:** (B)", True),
         ("Answer: A or so\nAnswer: B.", True),
-        ("Reason: A man goes right.\nAnswer: B. A man goes right", True),
+        ("Reason: A man goes right.\nAnswer: B. right", True),
+        ("Reason: A man goes right.\nAnswer: B. A man goes right", None),
+        ("Answer: B is not stated", None),
+        ("Answer: B or none", None),
+        ("Answer: B. left", None),
+        ("Answer: A. left", False),
         ("Answer: A", False),
-        ("Answer: A and B", False),
-        ("B. right, C. left to right", False),
+        ("Answer: A and B", None),
+        ("B. right, C. left to right", None),
         ("Answer: none", False),
         ("None of the choices are correct", False),
         ("All of the choices are correct.", False),
@@ -63,7 +74,7 @@ def test_a_verdict_is_one_word_that_stands_alone(said: str, right: bool | None) 
     ],
 )
 def test_a_choice_names_one_option(said: str, right: bool | None) -> None:
-    assert read_choice(said, "B. right") is right
+    assert read_choice(said, "Which way?\nA. left\nB. right\nC. left to right", "B. right") is right
 
 
 def test_a_judge_reads_question_options_answer_and_reply(tempcompass: Path) -> None:
@@ -89,6 +100,12 @@ def test_what_a_rule_grades_is_not_asked(tempcompass: Path, task: str, reply: st
     assert judge_question(first(tempcompass, task), reply) is None
     assert judge_question(first(tempcompass, task), None) is None
     assert judge_question(first(tempcompass, task), "hard to say") is not None
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("reply", ["", "  \n", "</s>"])
+def test_a_blank_reply_is_wrong_without_asking(tempcompass: Path, task: str, reply: str) -> None:
+    assert judge_question(first(tempcompass, task), reply) is None
 
 
 def test_a_caption_without_a_multi_choice_question_cannot_be_judged(tempcompass: Path) -> None:
