@@ -19,7 +19,7 @@ FEWEST_CLUSTERS = 15
 """With fewer clusters a number has no error bar.
 
 Resampling few clusters understates how far the mean may be off: where there is nothing to find, a test at 5 % found something in
-15 to 48 % of simulated data sets of 2 clusters, 9 to 16 % of 5 or 6, 7 to 10 % of 10, 5 to 7 % of 15. The same is long known of
+15 to 48 % of simulated data sets of 2 clusters, 11 to 17 % of 5 or 6, 7 to 10 % of 10, 5 to 7 % of 15. The same is long known of
 clustered standard errors (Cameron, Gelbach, Miller 2008, https://doi.org/10.1162/rest.90.3.414).
 """
 _CHUNK = 500
