@@ -40,7 +40,7 @@ class Answerer(Protocol):
 
 
 def load_answerer(config: EvalConfig) -> "Answerer":
-    """The checkpoint, or the model behind `config.server`, which is asked whether it is there. Raises InputError."""
+    """The checkpoint, or the model behind `config.server`, of which nothing is asked yet. Raises InputError."""
     return remote_lm(config) if config.server else load_for_eval(config)
 
 
@@ -67,9 +67,7 @@ def remote_lm(config: EvalConfig) -> "RemoteLM":
     from vtalign.remote.remote_lm import RemoteLM
 
     assert config.server is not None
-    lm = RemoteLM(config.model, config.server, validate_config(FramePolicy, config.frames, "frames"))
-    lm.server.check()
-    return lm
+    return RemoteLM(config.model, config.server, validate_config(FramePolicy, config.frames, "frames"))
 
 
 def reply_of(made: Generation | ServerError, uncontrolled: bool) -> Reply:

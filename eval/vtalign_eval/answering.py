@@ -24,6 +24,7 @@ from vtalign_eval.views import ShownVideos, show
 
 if TYPE_CHECKING:
     from vtalign.models.video_lm import VideoLM
+    from vtalign.remote.remote_lm import RemoteLM
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def answer(
     unscored = {question.key for question in likelihoods.missing(questions)} if likelihoods else set()
     todo = [question for question in questions if question.key not in log.replies or question.key in unscored]
     new = len(_unanswered(todo, log))
+    if todo and config.server:
+        cast("RemoteLM", lm).server.check()  # a finished run needs no server
     if todo and judge is not None and ranks.is_main:
         judge.check()  # not after hours of answering
     ranks.wait()  # all have read what there is: all deal out the same

@@ -42,6 +42,19 @@ class Run:
         return self.record["config"]["seed"] if self.record["control"] == "shuffled" else None
 
     @property
+    def shown_as(self) -> dict[str, str]:
+        """How frames reach the model beyond the frame policy, as far as the run says it (older ones may not, stored replies do not).
+
+        A server is sent JPEG or PNG; PNG is without loss, as the frames that a checkpoint here is given are. Where text stands
+        behind a video is the server's business, which the run does not know.
+        """
+        config, server = self.record["config"], self.record["config"].get("server")
+        if self.record["control"] == "text" or "reader" not in config:
+            return {}
+        shown = {"reader": config["reader"], "images": "jpeg" if server and server["images"] == "jpeg" else "without loss"}
+        return shown if server or "positions" not in config else shown | {"positions": config["positions"]}
+
+    @property
     def judge(self) -> dict[str, str] | None:
         return judge_of(self.record)
 
@@ -59,8 +72,8 @@ def compare_runs(
     n, clusters, minimum_detectable, mcnemar[, p_holm]}, and `flipped`: the questions that B fixed and broke. Also written to
     `out/comparison.json`, the flips one a line to `out/flips.jsonl`, and the page `out/report.html`, where `out` (a folder) is given.
     Raises InputError where a run is unfinished, or where the runs differ in benchmark (or its version), data, control, frame
-    policy, judge or questions, naming what differs and both values; `force` compares the questions that they share and lists the
-    differences.
+    policy, reader, image format, positions, judge or questions, naming what differs and both values; `force` compares the
+    questions that they share and lists the differences.
     """
     return compare_pooled([(a, b)], out, force, console)
 
@@ -156,6 +169,9 @@ def _differences(a: Run, b: Run) -> list[str]:
     for field in _SAME:
         if a.record[field] != b.record[field]:
             found.append(f"{field.replace('_', ' ')} {_where(a.record[field], b.record[field])}")
+    for name in sorted(a.shown_as.keys() & b.shown_as.keys()):
+        if a.shown_as[name] != b.shown_as[name]:
+            found.append(f"{name} {_where(a.shown_as[name], b.shown_as[name])}")
     if a.seed_of_control != b.seed_of_control:
         found.append(f"seed of the shuffled control is {a.seed_of_control} in A, {b.seed_of_control} in B")
     if a.judge is not None and b.judge is not None and a.judge != b.judge:

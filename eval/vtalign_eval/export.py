@@ -58,8 +58,12 @@ def export_run(run: Path, to: Target, out: Path) -> tuple[Path, ...]:
 
 
 def sanitised_model(name: str) -> str:
-    """The folder name that lmms-eval makes of a model: its last two parts, with `__` for what a file name should not hold."""
-    return re.sub(r'["<>:/|\\?*\[\]]+', "__", "/".join(name.rstrip("/").split("/")[-2:]))
+    """The folder name that lmms-eval makes of a model: its last two parts, with `__` for what a file name should not hold.
+
+    Unlike there, `.` and `..` are no names of models: nothing is written beside or above the folder that was asked for.
+    """
+    parts = "/".join(name.rstrip("/").split("/")[-2:])
+    return re.sub(r'["<>:/|\\?*\[\]]+', "__", parts if parts.strip(".") else "/")
 
 
 def _begun(run: Path) -> str:

@@ -173,8 +173,16 @@ class ChatServer:
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def config(self, **changes: Any) -> JudgeConfig:
-        url = f"http://127.0.0.1:{self.server.server_port}/v1"
-        return JudgeConfig.model_validate({"server": {"url": url, "model": "judge-1", "retries": 0}, **changes})
+        return JudgeConfig.model_validate({"server": {"url": self.url, "model": "judge-1", "retries": 0}, **changes})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/v1"
+
+    @property
+    def name(self) -> str:
+        """As results name it."""
+        return f"judge-1@{self.url}"
 
     def stop(self) -> None:
         self.server.shutdown()

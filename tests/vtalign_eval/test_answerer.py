@@ -181,6 +181,16 @@ def test_what_no_retry_can_mend_is_said_at_once(
     assert "sk-" not in "".join(path.read_text() for path in config.out.rglob("*") if path.is_file())
 
 
+def test_a_finished_run_needs_no_server(make_remote: Make, chat_echo: Callable[..., Any], quiet: Console) -> None:
+    server = chat_echo()
+    config = make_remote(server.url, controls=("text",))
+    run_eval(config, quiet)
+    before = (config.out / "results.json").read_bytes()
+    server.close()
+    run_eval(config, quiet)
+    assert (config.out / "results.json").read_bytes() == before
+
+
 def test_another_way_to_send_images_is_another_run(make_remote: Make, chat_echo: Callable[..., Any], quiet: Console) -> None:
     url = chat_echo().url
     run_eval(make_remote(url, limit=2), quiet)

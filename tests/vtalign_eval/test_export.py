@@ -133,6 +133,15 @@ def test_an_unfinished_run_is_not_exported(tmp_path: Path) -> None:
         export_run(tmp_path, "lmms-eval", tmp_path / "logs")
 
 
+@pytest.mark.parametrize("model", ["..", ".", "../.."])
+def test_nothing_is_written_above_the_folder(tempcompass_run: Path, tmp_path: Path, model: str) -> None:
+    path = tempcompass_run / "results.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_name": model}))
+    out = tmp_path / "exported" / "here"
+    assert {written.parent.parent for written in export_run(tempcompass_run, "lmms-eval", out)} == {out}
+    assert [entry.name for entry in out.parent.iterdir()] == ["here"] and all(entry.is_dir() for entry in out.iterdir())
+
+
 @pytest.mark.parametrize(
     ("model", "folder"),
     [
@@ -140,6 +149,11 @@ def test_an_unfinished_run_is_not_exported(tmp_path: Path) -> None:
         ("/data/runs/dpo/model/", "dpo__model"),
         ("tiny", "tiny"),
         ("a:b*c", "a__b__c"),
+        # folders of their own, which no folder name leaves
+        ("..", "__"),
+        (".", "__"),
+        ("/", "__"),
+        ("models/..", "models__.."),
     ],
 )
 def test_folder_names_are_those_of_lmms_eval(model: str, folder: str) -> None:

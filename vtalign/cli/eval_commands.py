@@ -1,7 +1,7 @@
 """`vtalign eval run`, `score`, `check`, `compare`, `report`, `export` and `contamination`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 from rich.console import Console
@@ -10,8 +10,10 @@ from vtalign.cli.arguments import split_arguments
 from vtalign.cli.environment import forbid_network_except_for
 
 if TYPE_CHECKING:
-    from vtalign_eval.config import EvalConfig
+    from vtalign.config import Config
     from vtalign_eval.judging import JudgeConfig
+
+ConfigT = TypeVar("ConfigT", bound="Config")
 
 app = typer.Typer(help="Measure: run a benchmark, compare two runs.", rich_markup_mode=None)
 
@@ -51,16 +53,10 @@ def run(
 
     Start it with `torchrun --standalone --nproc_per_node N -m vtalign` or `accelerate launch --multi_gpu -m vtalign` for several devices.
     """
-    flags = {
-        "model": model,
-        "benchmark": benchmark,
-        "control": control,
-        "data": data,
-        "out": out,
-        "likelihood": likelihood,
-        "fail_under": fail_under,
-    }
-    config = _config(_with_judge(with_server(arguments, server), judge), flags)
+    from vtalign_eval.config import EvalConfig
+
+    flags = _flags(model, benchmark, control, data, out, likelihood, fail_under)
+    config = _config(EvalConfig, _with_judge(with_server(arguments, server), judge), flags)
     forbid_network_except_for(*([] if config.server else [config.model]), *_models_of(config.judge))
     from vtalign_eval.run import run_eval
 
@@ -79,11 +75,9 @@ def score(
 ) -> None:
     """Grade stored predictions: figures as published, and graded files."""
     flags = {"benchmark": benchmark, "data": data, "predictions": predictions, "out": out, "fail_under": fail_under}
-    from vtalign.config import load_config
     from vtalign_eval.score import ScoreConfig, run_score
 
-    path, overrides = split_arguments(_with_judge(arguments, judge))
-    config = load_config(ScoreConfig, path, overrides, **flags)
+    config = _config(ScoreConfig, _with_judge(arguments, judge), flags)
     forbid_network_except_for(*_models_of(config.judge))
     run_score(config)
 
@@ -97,24 +91,17 @@ def check(
     control: Control = None,
     data: Data = None,
     out: Out = None,
+    judge: Judge = None,
     likelihood: Likelihood = None,
     fail_under: FailUnder = None,
 ) -> None:
     """Say what `eval run` with the same arguments would measure and what is missing; model and out are not needed."""
-    flags = {
-        "model": model,
-        "benchmark": benchmark,
-        "control": control,
-        "data": data,
-        "out": out,
-        "likelihood": likelihood,
-        "fail_under": fail_under,
-    }
-    from vtalign.config import load_config
     from vtalign_eval.check import CheckConfig, check_eval
 
-    path, overrides = split_arguments(with_server(arguments, server))
-    said = check_eval(load_config(CheckConfig, path, overrides, **flags))
+    flags = _flags(model, benchmark, control, data, out, likelihood, fail_under)
+    config = _config(CheckConfig, _with_judge(with_server(arguments, server), judge), flags)
+    forbid_network_except_for(*_models_of(config.judge))
+    said = check_eval(config)
     console = Console()
     # wrapped at words for a person; whole lines for a pipe
     console.print(said, markup=False, highlight=False, soft_wrap=not console.is_terminal)
@@ -171,20 +158,25 @@ def contamination(
     fail_on_match: Annotated[bool | None, typer.Option("--fail-on-match", help="Exit with 3 where anything matches.")] = None,
 ) -> None:
     """Look for a benchmark's videos and questions in training pairs: files, names, frames and word n-grams."""
-    from vtalign.config import load_config
     from vtalign_eval.contamination import ContaminationConfig, check_contamination
 
-    path, overrides = split_arguments(arguments or [])
     flags = {"pairs": pairs, "data": data, "benchmark": benchmark, "videos": videos, "out": out, "fail_on_match": fail_on_match}
-    check_contamination(load_config(ContaminationConfig, path, overrides, **flags))
+    check_contamination(_config(ContaminationConfig, arguments, flags))
 
 
-def _config(arguments: list[str] | None, flags: dict[str, Any]) -> "EvalConfig":
+# flags of `run` and `check`: the fields of their config of the same names
+_RUN_FLAGS = ("model", "benchmark", "control", "data", "out", "likelihood", "fail_under")
+
+
+def _flags(*given: object) -> dict[str, Any]:
+    return dict(zip(_RUN_FLAGS, given, strict=True))
+
+
+def _config(kind: type[ConfigT], arguments: list[str] | None, flags: dict[str, Any]) -> ConfigT:
     from vtalign.config import load_config
-    from vtalign_eval.config import EvalConfig
 
     path, overrides = split_arguments(arguments or [])
-    return load_config(EvalConfig, path, overrides, **flags)
+    return load_config(kind, path, overrides, **flags)
 
 
 def with_server(arguments: list[str] | None, server: str | None) -> list[str]:

@@ -18,6 +18,9 @@ class JudgeConfig(Config):
     model: str | None = Field(
         None, min_length=1, description="a folder or Hub id: a language model with a chat template, or a video LLM"
     )
+    name: str | None = Field(
+        None, min_length=1, description="of a judge on a server, in place of its address: where it is the same one elsewhere too"
+    )
     max_new_tokens: int = Field(256, ge=1, description="longest verdict in tokens")
     batch_size: int = Field(16, ge=1, description="of a local model: replies judged together")
     device: str = Field("auto", description="of a local model: `auto`, `cpu`, `cuda`, ..")
@@ -33,4 +36,6 @@ class JudgeConfig(Config):
         unused = [name for name in _LOCAL if name in self.model_fields_set]
         if self.server is not None and unused:
             raise ValueError(f"{unused[0]}: is a setting of a local model, but the judge is on a server; leave it out")
+        if self.server is None and self.name is not None:
+            raise ValueError("name: is for a judge on a server; a local one is named by its weights; leave it out")
         return self

@@ -36,7 +36,7 @@ class Replier(Protocol):
 
     @property
     def name(self) -> str:
-        """The judge in results: the same for the same weights, wherever they are."""
+        """The judge in results and in the keys of its verdicts: no two judges have the same."""
         ...
 
     def check(self) -> None:
@@ -56,10 +56,13 @@ class Judge:
 
     def __init__(self, replier: Replier, judging: Judging, max_new_tokens: int, cache: Path | None = None) -> None:
         self._replier, self._judging, self._cache = replier, judging, cache
-        self.name = replier.name
         self.prompt_hash = stable_id(
             "judge", list(judging.prompts), {"temperature": 0, "max_new_tokens": max_new_tokens}, _VERSION
         )
+
+    @property
+    def name(self) -> str:
+        return self._replier.name
 
     def check(self) -> None:
         """Raises InputError where the judge cannot be asked."""
@@ -123,7 +126,7 @@ def _replier(config: JudgeConfig) -> Replier:
     if config.server is not None:
         from vtalign_eval.judging.server_judge import ServerReplier
 
-        return ServerReplier(config.server, config.max_new_tokens)
+        return ServerReplier(config.server, config.max_new_tokens, config.name)
     from vtalign_eval.judging.local_judge import LocalReplier
 
     return LocalReplier(config)

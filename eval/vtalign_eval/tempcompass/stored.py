@@ -37,7 +37,10 @@ def lmms_task(task: str) -> str:
 
 
 def stored_files(predictions: Path) -> dict[str, Path]:
-    """Task -> the file that holds its predictions. Raises InputError where there are none, or several files of one task."""
+    """Task -> the file that holds its predictions. Raises InputError where there are none, or several files of one task.
+
+    A JSONL file of ours holds those of all tasks that rules grade, and of captions where a row is about one.
+    """
     if predictions.is_file():
         return _files_of_rows(predictions)
     if not predictions.is_dir():
@@ -78,13 +81,15 @@ def read_stored(path: Path, items: Sequence[TempCompassItem]) -> Predictions:
             given.setdefault((row.video_id, row.dim), []).append(made)
         return align(path, given, items)
     mine = f"{items[0].task}:"
-    asked = read_stored_replies(path, items)
     others = sum(not row["question_id"].startswith(mine) for _, row in rows)
+    if others == len(rows):
+        return Predictions({}, missing=len(items))
+    asked = read_stored_replies(path, items)
     return Predictions(asked.replies, missing=asked.missing, unknown=asked.unknown - others)
 
 
 def _files_of_rows(path: Path) -> dict[str, Path]:
-    """Of a JSONL file of ours: every task that a question id names. Of one of lmms-eval: the task in its name."""
+    """Of a JSONL file of ours: all tasks, as a model was asked them in one go. Of one of lmms-eval: the task in its name."""
     if path.suffix != ".jsonl":
         raise InputError(f"{path}: give a folder of <task>.json files, or a file of rows (*.jsonl)")
     for task in TASKS:
@@ -100,4 +105,5 @@ def _files_of_rows(path: Path) -> dict[str, Path]:
         found.add(task)
     if not found:
         raise InputError(f"{path}: holds no predictions")
-    return {task: path for task in TASKS if task in found}
+    # only a judge grades captions: samples of a run without one have no rows of them
+    return {task: path for task in TASKS if task != CAPTIONING or task in found}

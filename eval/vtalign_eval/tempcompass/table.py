@@ -1,5 +1,6 @@
 """What a person sees of TempCompass figures: per cent with one decimal, as published, both readings in one cell."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -19,8 +20,8 @@ _NOTES = {
 }
 
 
-def print_figures(console: Console, title: str, figures: dict[str, dict[str, Any]]) -> None:
-    """Aspects, sub-aspects, then what was wrong with the predictions. `figures` is by task."""
+def print_figures(console: Console, title: str, figures: dict[str, dict[str, Any]], not_scored: Sequence[str] = ()) -> None:
+    """Aspects, sub-aspects, then what was wrong with the predictions. `figures` is by task; `not_scored`: tasks without any."""
     measured = {task: [r for r in _READINGS if r in found] for task, found in figures.items()}
     # three readings of three tasks just fit into 80 columns
     gap = 0 if any(len(readings) > 2 for readings in measured.values()) else 1
@@ -29,6 +30,8 @@ def print_figures(console: Console, title: str, figures: dict[str, dict[str, Any
     for task, readings in measured.items():
         named = "/\n".join(_READINGS[r] for r in readings) or "needs\na judge"
         table.add_column(f"{task.replace('_', chr(10))}\n{named}", justify="right")
+    for task in not_scored:
+        table.add_column(f"{task.replace('_', chr(10))}\nnot\nscored", justify="right")
     for kind, names in (("aspects", ASPECTS), ("sub_aspects", [kind for kind in SUB_ASPECTS if kind not in ASPECTS])):
         for name in names:
             cells = [_cell([found[r][kind].get(name) for r in measured[task]]) for task, found in figures.items()]

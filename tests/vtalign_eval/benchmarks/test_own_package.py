@@ -95,7 +95,10 @@ def test_it_is_checked_run_scored_and_compared(
     arrow: Path, make_config: Callable[..., EvalConfig], tmp_path: Path, quiet: Console
 ) -> None:
     checked = check_eval(CheckConfig(benchmark="arrow-of-time", data=arrow))
-    assert "arrow-of-time: 8 questions about 8 videos, which measure temporal_strict" in checked and "data hash" in checked
+    assert (
+        "arrow-of-time: 8 questions about 8 videos, which measure temporal_strict" in checked
+        and "hash of the question files" in checked
+    )
     ran = run_eval(make_config(benchmark="arrow-of-time", data=arrow), quiet)
     assert ran["vtalign"]["metrics"]["temporal_strict"]["n"] == 4
     assert ran["vtalign"]["data"]["question_files"].keys() == {"questions.csv"}

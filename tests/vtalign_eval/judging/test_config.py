@@ -14,6 +14,7 @@ SERVER = {"url": "http://localhost:1/v1", "model": "judge-1"}
         ({"server": SERVER, "model": "folder"}, "name one judge"),
         ({"server": {"url": "http://localhost:1/v1"}}, r"judge: server\.model: is required"),
         ({"server": {**SERVER, "url": "ftp://host/v1"}}, "is no http:// or https:// address"),
+        ({"model": "folder", "name": "mine"}, "name: is for a judge on a server"),
         ({"server": SERVER, "device": "cpu"}, "device: is a setting of a local model"),
         ({"model": "folder", "temperature": 1}, "temperature: unknown key"),
         ({"model": "folder", "max_new_tokens": 0}, "max_new_tokens"),

@@ -94,6 +94,19 @@ def test_the_name_goes_with_the_weights_and_not_with_the_place(parrot: Path, noi
     assert name(moved) != name(parrot) and name(moved).startswith("parrot@")
 
 
+def test_a_hub_id_is_named_with_the_commit_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    cache, commit = tmp_path / "models--some--judge", "0123456789abcdef0123456789abcdef01234567"
+    name = "some/judge"
+    assert LocalReplier(JudgeConfig(model=name, dtype="bfloat16")).name == "some/judge@bfloat16", "nobody knows the commit"
+    (cache / "refs").mkdir(parents=True)
+    (cache / "refs" / "main").write_text(commit)
+    (cache / "snapshots" / commit).mkdir(parents=True)
+    (cache / "snapshots" / commit / "config.json").write_text("{}")
+    assert LocalReplier(JudgeConfig(model=name)).name == f"some/judge@{commit}@float32"
+
+
 def test_what_is_no_judge_is_one_line(parrot: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such model folder"):
         replies(tmp_path / "nowhere", PROMPTS)

@@ -60,7 +60,7 @@ def test_verdicts_are_added_to_a_run_and_change_none_of_its_answers(
     assert "temporal, with judge" in text.getvalue() and f"prompt {found['judge']['prompt_hash']}" in text.getvalue()
     assert "captioning, by the judge alone: 100.0 % of 1" in text.getvalue()
     figures = json.loads((make("run").out / "tempcompass.json").read_text())
-    assert figures["captioning"]["judged"]["avg"]["accuracy"] == 100.0 and figures["yes_no"]["judge"]["name"] == "judge-1"
+    assert figures["captioning"]["judged"]["avg"]["accuracy"] == 100.0 and figures["yes_no"]["judge"]["name"] == server.name
     # all at once, in another folder: the same
     at_once = run_eval(make("fresh", judge=server.config()), quiet)
     assert at_once["vtalign"]["metrics"] == found["metrics"] and at_once["vtalign"]["judge"] == found["judge"]
@@ -118,3 +118,18 @@ def test_a_gate_on_the_judged_figure_is_known_beforehand(filmed: Path, chat_serv
     assert "temporal_judged" in check_eval(CheckConfig(**gate, judge=chat_server(always_right).config()))
     with pytest.raises(InputError, match="does not measure it"):
         check_eval(CheckConfig(**gate))
+
+
+def test_a_judge_is_checked_as_a_run_does(filmed: Path, chat_server: Serve) -> None:
+    server = chat_server(always_right)
+    said = check_eval(CheckConfig(benchmark="tempcompass", data=filmed, judge=server.config()))
+    assert f"judge {server.name} grades 1 of them (captioning)" in said and server.prompts == []
+    (filmed / "questions.jsonl").write_text(
+        '{"question_id": "q", "video": "videos/1.mp4", "family": "f", "aspect": "order", "events": 1, "question": "which ?", '
+        '"options": ["a", "b"], "answer": "a"}\n'
+    )
+    with pytest.raises(InputError, match="graded by rules alone"):
+        check_eval(CheckConfig(benchmark="temporal-shapes", data=filmed, judge=server.config()))
+    server.stop()
+    with pytest.raises(InputError, match="no OpenAI-compatible server answers"):
+        check_eval(CheckConfig(benchmark="tempcompass", data=filmed, judge=server.config()))

@@ -76,10 +76,10 @@ def test_a_judge_is_asked_what_no_rule_matches_and_stands_beside_the_rules(
     assert found["metrics"]["temporal_judged"]["n"] == found["metrics"]["temporal"]["n"] == 7
     assert found["aspects"]["direction"]["judged"]["value"] == 1.0 and found["tasks"]["captioning"]["judged"]["n"] == 1
     assert found["tasks"]["captioning"].keys() == {"judged"}
-    judge = {"name": "judge-1", "prompt_hash": found["judge"]["prompt_hash"]}
+    judge = {"name": server.name, "prompt_hash": found["judge"]["prompt_hash"]}
     assert found["judge"] == {**judge, "judged": 3, "failed": 0, "failures": {}}
     assert found["tempcompass"]["captioning"]["judge"] == judge
-    assert f"judge judge-1, prompt {judge['prompt_hash']}: 1 replies judged" in text.getvalue()
+    assert f"judge {server.name}, prompt {judge['prompt_hash']}: 1 replies judged" in text.getvalue()
     graded = json.loads((tempcompass.parent / "scored" / "auto_eval_results" / "captioning.json").read_text())
     assert graded["1"]["direction"][0]["rating"] == 1 and graded["1"]["direction"][0]["chatgpt-answer"] == "Answer: A"
     samples = [
@@ -183,8 +183,30 @@ def test_another_length_is_another_prompt_hash(tempcompass: Path, chatty: Path, 
         for n in (64, 65)
     ]
     assert found[0]["prompt_hash"] != found[1]["prompt_hash"] and len(server.prompts) == 6
-    with pytest.raises(InputError, match="holds another run"):
-        run_score(config(tempcompass, chatty, "n64", judge=server.config(max_new_tokens=65)), quiet)
+
+
+def test_a_judge_is_added_to_what_is_scored_and_changed(
+    tempcompass: Path, chatty: Path, chat_server: Serve, quiet: Console
+) -> None:
+    """What is written follows the record of the last command; a verdict of another judge is never taken over."""
+    mild, strict = chat_server(always_right), chat_server(lambda prompt: "Answer: B" if "A ball" in prompt else "Incorrect")
+    plain = run_score(config(tempcompass, chatty), quiet)
+    judged = run_score(config(tempcompass, chatty, judge=mild.config()), quiet)["vtalign"]
+    assert judged["metrics"]["temporal_judged"]["value"] == 1.0
+    other = run_score(config(tempcompass, chatty, judge=strict.config()), quiet)["vtalign"]
+    assert len(strict.prompts) == 3 and other["metrics"]["temporal_judged"]["value"] == pytest.approx(5 / 7)
+    assert (judged["judge"]["name"], other["judge"]["name"]) == (mild.name, strict.name)
+    back = run_score(config(tempcompass, chatty, judge=mild.config()), quiet)["vtalign"]
+    assert back == judged and len(mild.prompts) == 3, "its verdicts are still there"
+    assert run_score(config(tempcompass, chatty), quiet) == plain
+
+
+def test_a_name_vouches_for_a_judge_that_moved(tempcompass: Path, chatty: Path, chat_server: Serve, quiet: Console) -> None:
+    first, moved = chat_server(always_right), chat_server(always_right)
+    for server in (first, moved):
+        found = run_score(config(tempcompass, chatty, judge=server.config(name="qwen")), quiet)
+    assert found["vtalign"]["judge"]["name"] == "judge-1@qwen"
+    assert (len(first.prompts), len(moved.prompts)) == (3, 0)
 
 
 def test_a_gate_on_the_judged_figure(tempcompass: Path, chatty: Path, chat_server: Serve, quiet: Console) -> None:
@@ -200,9 +222,9 @@ def test_verdicts_are_compared_under_one_judge_alone(tempcompass: Path, chatty: 
     right, strict = chat_server(always_right), chat_server(lambda prompt: "Answer: B" if "A ball" in prompt else "Incorrect")
     runs = {
         "plain": None,
-        "mild": right.config(),
-        "strict": strict.config(),
-        "other": right.config(max_new_tokens=8),
+        "mild": right.config(name="one"),
+        "strict": strict.config(name="one"),
+        "other": right.config(name="one", max_new_tokens=8),
     }
     folders = {name: tempcompass.parent / name for name in runs}
     for name, judge in runs.items():

@@ -23,7 +23,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def test_rows_of_ours_are_scored_by_the_tasks_they_name(tempcompass: Path, tmp_path: Path) -> None:
+def test_rows_of_ours_answer_every_task_that_rules_grade(tempcompass: Path, tmp_path: Path) -> None:
     rows = [
         {"question_id": "multi-choice:1:direction:0", "reply": "A"},
         {"question_id": "multi-choice:9:direction:0", "reply": "A"},
@@ -31,9 +31,10 @@ def test_rows_of_ours_are_scored_by_the_tasks_they_name(tempcompass: Path, tmp_p
         {"question_id": "yes_no:1:direction:1", "reply": None},
     ]
     found = figures(tempcompass, write(tmp_path / "replies.jsonl", rows))
-    assert list(found) == ["multi-choice", "yes_no"], "tasks that no row names were not asked"
-    assert [found[task]["rule"]["avg"]["correct"] for task in found] == [1, 1]
-    choice, yes_no = (found[task]["counts"] for task in found)
+    assert list(found) == ["multi-choice", "yes_no", "caption_matching"], "captions that no row is about were not asked"
+    assert [found[task]["rule"]["avg"]["correct"] for task in found] == [1, 1, 0]
+    choice, yes_no, matching = (found[task]["counts"] for task in found)
+    assert (matching["missing"], matching["unknown"], matching["questions"]) == (1, 0, 1)
     assert (choice["missing"], choice["unknown"], choice["null"]) == (2, 1, 0)
     assert (yes_no["missing"], yes_no["unknown"], yes_no["null"]) == (1, 0, 1)
 
