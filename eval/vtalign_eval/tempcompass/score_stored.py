@@ -112,9 +112,9 @@ def _print_groups(console: Console, tasks: dict[str, Any]) -> None:
     for task, metrics in tasks.items():
         if "strict" in metrics:
             strict, same = metrics["strict"], metrics["same_answer_rate"]
-            low, high = strict["ci95"] or (strict["value"], strict["value"])
+            bounds = "no interval" if strict["ci95"] is None else "{:.1f} to {:.1f}".format(*(100 * x for x in strict["ci95"]))
             console.print(
                 f"{task}: all siblings right in {100 * strict['value']:.1f} % of {strict['n']} conflict groups "
-                f"({100 * low:.1f} to {100 * high:.1f}), the same answer to all in {100 * same['value']:.1f} %",
+                f"({bounds}), the same answer to all in {100 * same['value']:.1f} %",
                 highlight=False,
             )
