@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from vtalign.artifacts import claim_run_folder, write_atomic, write_json
+from vtalign.artifacts import claim_run_folder, make_folder, write_atomic, write_json
 from vtalign.errors import InputError
 from vtalign_eval.benchmarks import Benchmark, find_benchmark
 from vtalign_eval.judging.comparable import judge_of, without_verdicts
@@ -75,6 +75,9 @@ def compare_runs(
     policy, reader, image format, positions, judge or questions, naming what differs and both values; `force` compares the
     questions that they share and lists the differences.
     """
+    if out is not None:
+        # a folder that holds a run keeps its page
+        claim_run_folder(Path(out), {"a": str(a), "b": str(b), "force": force}, "eval compare")
     return compare_pooled([(a, b)], out, force, console)
 
 
@@ -107,7 +110,7 @@ def compare_pooled(
         forced += differences
         aligned.append(_align(first, second))
     if out is not None:
-        claim_run_folder(Path(out), {"pairs": [[str(a), str(b)] for a, b in pairs], "force": force}, "eval compare")
+        make_folder(Path(out))
     pooled = [pair for number, shared in enumerate(aligned) for pair in _renamed(shared, number)]
     comparison = {
         "benchmark": benchmark.name,

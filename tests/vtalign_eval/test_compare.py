@@ -71,6 +71,11 @@ def test_a_run_against_itself_shows_no_difference(runs: tuple[Path, Path], quiet
     assert comparison["flipped"] == {"fixed": [], "broken": []}
 
 
+def test_a_comparison_does_not_go_into_the_folder_of_a_run(runs: tuple[Path, Path], quiet: Console) -> None:
+    with pytest.raises(InputError, match=r"choose an(other| empty) output folder"):
+        compare_runs(*runs, out=runs[0], console=quiet)
+
+
 def test_a_better_model_is_found_better_and_the_same_elsewhere(runs: tuple[Path, Path], quiet: Console) -> None:
     comparison = compare_runs(*runs, console=quiet)
     temporal, static = comparison["metrics"]["temporal"], comparison["metrics"]["static"]
