@@ -96,15 +96,12 @@ def claim_run_folder(folder: Path, settings: dict[str, Any], command: str, later
     """
     record = folder / "run.yaml"
     wanted = {"command": command, **json.loads(json.dumps(settings))}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = _temporary(folder / "probe")
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"{folder}: cannot write there: {error.strerror}; choose another output folder") from None
+    make_folder(folder)
     if record.is_file():
-        found = yaml.safe_load(record.read_text(encoding="utf-8"))
+        try:
+            found = yaml.safe_load(record.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError):
+            raise InputError(f"{record}: cannot be read as YAML; choose another output folder or remove this one") from None
         difference = _first_difference(_completed(found, later or {}), wanted)
         if difference:
             raise InputError(f"{folder}: holds another run ({difference}); choose another output folder or remove this one")
@@ -121,6 +118,24 @@ def _completed(found: Any, later: dict[str, Any]) -> Any:
         return found
     nested = {key: _completed(found[key], value) for key, value in later.items() if key in found and isinstance(value, dict)}
     return {**later, **found, **nested}
+
+
+def make_folder(folder: Path) -> None:
+    """Make an output folder, or see that it can be written to. Raises InputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = _temporary(folder / "probe")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot write there: {error.strerror}; choose another output folder") from None
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed writes left in a run folder and below: for the end of a run, when nothing else writes there."""
+    for leftover in folder.rglob(".*.partial"):
+        if leftover.is_file():
+            leftover.unlink(missing_ok=True)
 
 
 def _first_difference(found: Any, wanted: Any, at: str = "") -> str:

@@ -10,7 +10,21 @@ from collections.abc import Mapping, Sequence
 
 _EDGES = " \t\n.,;:!?\"'`*"
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "‐": "-", "‑": "-"})
-_NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|none|cannot|without)\b|n't\b")
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|neither|nor|none|cannot|without|incorrect(?:ly)?|wrong(?:ly)?|false(?:ly)?|untrue|inaccurate|except|unlike|"
+    r"unlikely|impossible|exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|reject(?:s|ed|ing)?|doubt(?:s|ed|ful|ing)?|unclear|unsure|"
+    r"rul(?:e|es|ed|ing) out|(?:anything|all|nothing) but|(?:other|rather) than|instead of|as opposed to)\b|n't\b"
+)
+# "No idea", "no way to tell" and "there is no answer" say neither: the word is all there is, or punctuation or a clause follows it
+_YES_NO = re.compile(
+    r"[\s\"'`*(]*(?:(?:the |my )?(?:final |correct )?answer(?: is)?[\s:\"'`*(]+|(?:so|therefore|thus|hence|well)[, ]+|"
+    r"i(?: would|'d)? (?:think|believe|say)[, ]+)?(?P<word>yes|no)(?![\w'-])"
+    r"(?=[\"'`*)]*(?:[ \t]*(?:$|[.,;:!\n])|\s+[-–—]|\s+(?:it|he|she|they|the|there|this|that|these|those)\b))"
+)
+_UNDECIDED = re.compile(
+    r"\b(?:(?:cannot|can't|can not|could not|couldn't|impossible to|hard to|difficult to|not possible to|(?:no|any) way to) "
+    r"(?:\w+ly )?(?:say|tell|know|determine|decide|answer|judge)|not (?:sure|certain|clear)|unsure|unclear|(?:don't|do not) know)\b"
+)
 _ARTICLE = re.compile(r"\s+(?!or\b|and\b|is\b)[a-z]")
 
 
@@ -28,8 +42,33 @@ def exact_choice(reply: str, options: Sequence[str]) -> str | None:
 
 
 def lenient_choice(reply: str, options: Sequence[str]) -> str | None:
-    """The only option that the reply mentions, as whole words, outside of a denial ("not left" chooses nothing)."""
+    """The only option that the reply mentions, as whole words, outside of a denial ("not left") or a question ("Is it left?").
+
+    Yes and no are said in too many other ways ("no idea"): see `read_yes_no`.
+    """
+    by_word = {normalise(option): option for option in options}
+    if by_word.keys() == {"yes", "no"}:
+        return by_word.get(read_yes_no(reply) or "")
     return mentioned_option(reply, {option: (option,) for option in options})
+
+
+def read_yes_no(reply: str) -> str | None:
+    """`yes` or `no` where the first sentence opens with it (or with "The answer is") as an answer and does not say the other too.
+
+    "No. It stands still. Is it day? Yes." answers our question first. None for "No idea", "Yes? No." and "No, I cannot tell".
+    """
+    text = unicodedata.normalize("NFKC", reply).translate(_QUOTES).casefold().strip()
+    found = _YES_NO.match(text)
+    if found is None:
+        return None
+    rest = text[found.end() :]
+    sentence = re.split(r"[.!?\n]", rest, maxsplit=1)
+    other = {"yes": "no", "no": "yes"}[found["word"]]
+    clause = re.split(r"[.,;!?\n]", rest.lstrip(" .,;:!"), maxsplit=1)[0]
+    at_once = re.match(rf"\W*{other}\b(?=\W*$|[.,;!])", rest)  # "Yes. No."
+    if at_once or re.search(rf"\b{other}\b", sentence[0]) or _UNDECIDED.search(clause):
+        return None
+    return found["word"]
 
 
 def mentioned_option(reply: str, spellings: Mapping[str, Sequence[str]]) -> str | None:
@@ -43,9 +82,8 @@ def mentioned_option(reply: str, spellings: Mapping[str, Sequence[str]]) -> str 
     if len(chosen) != 1:
         return None
     (option,) = chosen
-    if _denies(text, [span for span, _ in free]) and not _opens_with(option, text):
-        return None
-    return option
+    spans_of_it = [span for span, _ in free]
+    return None if _denies(text, spans_of_it) or _asks(text, spans_of_it) else option
 
 
 def _mentions(option: str, text: str) -> list[tuple[int, int]]:
@@ -69,7 +107,6 @@ def _denies(text: str, spans: list[tuple[int, int]]) -> bool:
     return any(not any(start <= m.start() and m.end() <= stop for start, stop in spans) for m in found)
 
 
-def _opens_with(option: str, text: str) -> bool:
-    """`No, it does not move` is a plain no, though it denies something."""
-    plain = normalise(option)
-    return plain in ("yes", "no") and re.match(rf"{plain}\s*[,.;:!]", text.casefold()) is not None
+def _asks(text: str, spans: list[tuple[int, int]]) -> bool:
+    """Every mention is in a sentence that ends in a question mark."""
+    return all(re.match(r"[^.!?]*\?", text[stop:]) for _, stop in spans)

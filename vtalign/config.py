@@ -49,14 +49,17 @@ def validate_config(cls: type[C], data: Any, source: str) -> C:
         return cls.model_validate(data)
     except ValidationError as error:
         first, more = error.errors()[0], error.error_count() - 1
-        field = ".".join(str(part) for part in first["loc"]) or "config"
+        field = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             reason = f"unknown key (known: {', '.join(_known_keys(cls, first['loc']))})"
         elif first["type"] == "missing":
             reason = "is required"
         else:
-            reason = f"{first['msg'].removeprefix('Value error, ')} (got {first['input']!r})"
-        raise ConfigError(f"{source}: {field}: {reason}" + (f" (and {more} more)" if more else "")) from None
+            reason = first["msg"].removeprefix("Value error, ")
+            if first["loc"]:  # of a rule about several fields, the input is the whole config
+                reason = f"{reason} (got {first['input']!r})"
+        where = f"{source}: {field}" if first["loc"] else source
+        raise ConfigError(f"{where}: {reason}" + (f" (and {more} more)" if more else "")) from None
 
 
 def dump_config(config: Config) -> str:

@@ -3,20 +3,24 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from vtalign.artifacts import write_atomic, write_json
+from vtalign.artifacts import claim_run_folder, make_folder, write_atomic, write_json
 from vtalign.errors import InputError
 from vtalign_eval.benchmarks import Benchmark, find_benchmark
-from vtalign_eval.metrics import nested
+from vtalign_eval.judging.comparable import judge_of, without_verdicts
+from vtalign_eval.metrics import graded_by_rule, nested
 from vtalign_eval.outcomes import Outcome, read_samples, samples_file
 from vtalign_eval.paired import Pair, difference_estimates, paired_columns
+from vtalign_eval.report.attempt import attempt
+from vtalign_eval.report.comparison import Compared, report_comparison
 from vtalign_eval.results import RESULTS
-from vtalign_eval.statistics import RESAMPLES, Column, Estimate, holm, mcnemar_p
+from vtalign_eval.statistics import FEWEST_CLUSTERS, RESAMPLES, Column, Estimate, holm, mcnemar_p
 from vtalign_eval.tables import print_comparison
 
 COMPARISON = "comparison.json"
@@ -37,6 +41,23 @@ class Run:
     def seed_of_control(self) -> int | None:
         return self.record["config"]["seed"] if self.record["control"] == "shuffled" else None
 
+    @property
+    def shown_as(self) -> dict[str, str]:
+        """How frames reach the model beyond the frame policy, as far as the run says it (older ones may not, stored replies do not).
+
+        A server is sent JPEG or PNG; PNG is without loss, as the frames that a checkpoint here is given are. Where text stands
+        behind a video is the server's business, which the run does not know.
+        """
+        config, server = self.record["config"], self.record["config"].get("server")
+        if self.record["control"] == "text" or "reader" not in config:
+            return {}
+        shown = {"reader": config["reader"], "images": "jpeg" if server and server["images"] == "jpeg" else "without loss"}
+        return shown if server or "positions" not in config else shown | {"positions": config["positions"]}
+
+    @property
+    def judge(self) -> dict[str, str] | None:
+        return judge_of(self.record)
+
     def summary(self) -> dict[str, Any]:
         config, fingerprint = self.record["config"], self.record["model_fingerprint"]
         return {"folder": str(self.folder), "model": config["model"], "model_fingerprint": fingerprint}
@@ -49,10 +70,14 @@ def compare_runs(
 
     Returns `metrics`, `aspects` and `events` as in `results.json`, each entry {a, b, difference, ci95, standard_error, p_value,
     n, clusters, minimum_detectable, mcnemar[, p_holm]}, and `flipped`: the questions that B fixed and broke. Also written to
-    `out/comparison.json`, the flips one a line to `out/flips.jsonl`, where `out` (a folder) is given. Raises InputError
-    where a run is unfinished, or where the runs differ in benchmark (or its version), data, control, frame policy or questions,
-    naming what differs and both values; `force` compares the questions that they share and lists the differences.
+    `out/comparison.json`, the flips one a line to `out/flips.jsonl`, and the page `out/report.html`, where `out` (a folder) is given.
+    Raises InputError where a run is unfinished, or where the runs differ in benchmark (or its version), data, control, frame
+    policy, reader, image format, positions, judge or questions, naming what differs and both values; `force` compares the
+    questions that they share and lists the differences.
     """
+    if out is not None:
+        # a folder that holds a run keeps its page
+        claim_run_folder(Path(out), {"a": str(a), "b": str(b), "force": force}, "eval compare")
     return compare_pooled([(a, b)], out, force, console)
 
 
@@ -70,6 +95,7 @@ def compare_pooled(
         raise InputError("nothing to compare: no pair of runs is given")
     runs = [(read_run(Path(a)), read_run(Path(b))) for a, b in pairs]
     benchmark = find_benchmark(runs[0][0].record["benchmark"])
+    runs = [_judged_alike(first, second, benchmark) for first, second in runs]
     forced: list[str] = []
     aligned: list[list[Pair]] = []
     for first, second in runs:
@@ -83,24 +109,34 @@ def compare_pooled(
             raise InputError(f"{first.folder}, {second.folder}: not comparable: {reasons} (--force compares all the same)")
         forced += differences
         aligned.append(_align(first, second))
+    if out is not None:
+        make_folder(Path(out))
     pooled = [pair for number, shared in enumerate(aligned) for pair in _renamed(shared, number)]
     comparison = {
         "benchmark": benchmark.name,
         "control": runs[0][0].record["control"],
         "a": runs[0][0].summary(),
         "b": runs[0][1].summary(),
+        "judge": {"a": runs[0][0].judge, "b": runs[0][1].judge},
         "pairs": [_headline(*run, shared, benchmark) for run, shared in zip(runs, aligned, strict=True)],
         **_measured(pooled, benchmark),
         "flipped": _flipped(pooled),
         "forced": forced,
-        "statistics": {"method": "paired percentile bootstrap over families, McNemar, Holm over aspects", "resamples": RESAMPLES},
+        "statistics": {
+            "method": "paired percentile bootstrap over families, McNemar, Holm over aspects",
+            "resamples": RESAMPLES,
+            "fewest_families_for_an_interval": FEWEST_CLUSTERS,
+        },
     }
+    console = console or Console()
     if out is not None:
-        Path(out).mkdir(parents=True, exist_ok=True)
         write_json(Path(out) / COMPARISON, comparison)
         rows = [{"flip": kind, **flip} for kind, flips in comparison["flipped"].items() for flip in flips]
         write_atomic(Path(out) / FLIPS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    print_comparison(console or Console(), comparison)
+    print_comparison(console, comparison)
+    if out is not None:
+        compared = [Compared(a.folder, a.record, shared) for (a, _), shared in zip(runs, aligned, strict=True)]
+        attempt(console, Path(out), partial(report_comparison, Path(out), comparison, compared, benchmark))
     return comparison
 
 
@@ -121,14 +157,28 @@ def read_run(folder: Path) -> Run:
     return Run(folder, record, {outcome.question_id: outcome for outcome in read_samples(folder / samples_file(name))})
 
 
+def _judged_alike(a: Run, b: Run, benchmark: Benchmark) -> tuple[Run, Run]:
+    """Verdicts that only one of the runs has cannot be compared, and leave: figures by rule do not need them."""
+    if a.judge is not None and b.judge is not None:
+        return a, b
+    return replace(a, outcomes=without_verdicts(a.outcomes, benchmark)), replace(
+        b, outcomes=without_verdicts(b.outcomes, benchmark)
+    )
+
+
 def _differences(a: Run, b: Run) -> list[str]:
     """Why the runs should not be compared."""
     found = []
     for field in _SAME:
         if a.record[field] != b.record[field]:
             found.append(f"{field.replace('_', ' ')} {_where(a.record[field], b.record[field])}")
+    for name in sorted(a.shown_as.keys() & b.shown_as.keys()):
+        if a.shown_as[name] != b.shown_as[name]:
+            found.append(f"{name} {_where(a.shown_as[name], b.shown_as[name])}")
     if a.seed_of_control != b.seed_of_control:
         found.append(f"seed of the shuffled control is {a.seed_of_control} in A, {b.seed_of_control} in B")
+    if a.judge is not None and b.judge is not None and a.judge != b.judge:
+        found.append(f"judge {_where(a.judge, b.judge)}")
     only_a, only_b = a.outcomes.keys() - b.outcomes.keys(), b.outcomes.keys() - a.outcomes.keys()
     if only_a or only_b:
         found.append(f"{len(only_a)} questions are only in A and {len(only_b)} only in B")
@@ -196,7 +246,11 @@ def _entry(a: Column, b: Column, difference: Estimate) -> dict[str, Any]:
 
 def _headline(a: Run, b: Run, pairs: Sequence[Pair], benchmark: Benchmark) -> dict[str, Any]:
     columns = paired_columns(pairs, benchmark)
-    found: dict[str, Any] = {"a": a.summary(), "b": b.summary(), "questions": len(pairs)}
+    found: dict[str, Any] = {
+        "a": a.summary(),
+        "b": b.summary(),
+        "questions": len(graded_by_rule([pair[0] for pair in pairs], benchmark)),
+    }
     for name in ("temporal", "temporal_strict", "static"):
         if ("metrics", name) in columns:
             first, second = columns["metrics", name]

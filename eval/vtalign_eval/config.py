@@ -7,16 +7,24 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from vtalign.config import Config
 from vtalign.models.positions import Positions
+from vtalign.remote.config import ServerSettings, VideoServerSettings
 from vtalign.video.limits import DecodeLimits
 from vtalign.video.sample import FramePolicy
+from vtalign_eval.judging.config import JudgeConfig
 
 Control = Literal["none", "text", "one-frame", "repeated-frame", "shuffled", "reversed"]
+
+
+_OF_A_CHECKPOINT = ("dtype", "device", "positions", "trust_remote_code")
 
 
 class EvalConfig(Config):
     """One model on one benchmark under one control. Paths are relative to the working directory."""
 
-    model: str = Field(min_length=1, description="a checkpoint or adapter folder, or a Hub id")
+    model: str = Field(min_length=1, description="a checkpoint or adapter folder, a Hub id, or the name on `server`")
+    server: VideoServerSettings | None = Field(
+        None, description="an OpenAI-compatible server that runs the model; frames are sent to it as images, without times"
+    )
     benchmark: str = Field("temporal-shapes", description="a built-in benchmark or one from the entry points vtalign.benchmarks")
     data: Path = Field(description="the benchmark's folder (for temporal-shapes a split of the synthetic corpus)")
     out: Path = Field(description="an empty folder, or the one in which this run was stopped")
@@ -24,9 +32,15 @@ class EvalConfig(Config):
     controls: tuple[Control, ...] = Field(
         (), description="controls to run as well, each in `out/controls/<name>`; results.json then says what is gained over each"
     )
+    likelihood: bool = Field(
+        False, description="score every option as a reply too; see vtalign_eval.likelihood. A finished run may be given it later"
+    )
     batch_size: int = Field(64, ge=1, description="questions answered together")
     max_new_tokens: int | None = Field(None, ge=1, description="longest reply in tokens; default: the benchmark's")
     seed: int = Field(0, ge=0, description="of the shuffled control and of the bootstrap")
+    judge: JudgeConfig | None = Field(
+        None, description="who is asked what no rule grades, such as `judge.server.url=.. judge.server.model=..`; default: nobody"
+    )
     limit: int | None = Field(None, ge=1, description="only the first so many questions; conflict groups cut by it do not count")
     fail_under: float | None = Field(None, ge=0, le=1, description="exit code 3 where `fail_on` is below this fraction")
     fail_on: str = Field("temporal", min_length=1, description="what fail_under holds: a metric of results.json")
@@ -65,12 +79,29 @@ class EvalConfig(Config):
             raise ValueError(f"controls: name each control once, and not 'none' (got {', '.join(self.controls)})")
         return self
 
+    @model_validator(mode="after")
+    def _the_server_decides(self) -> Self:
+        if self.server is not None:
+            for name in _OF_A_CHECKPOINT:
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name}: is up to the server; leave out {name} or server")
+            if self.likelihood:
+                raise ValueError(
+                    "likelihood: needs a checkpoint here: a server tells no log-probs of replies that it did not write"
+                )
+        return self
+
     def under(self, control: Control) -> Self:
         """The same run under a control, in a folder of its own. No gate: `fail_under` is about the plain run."""
         changes = {"control": control, "controls": (), "out": self.out / "controls" / control, "fail_under": None}
         return self.model_copy(update=changes)
 
     def settings(self) -> dict[str, Any]:
-        """What decides the replies, as plain data: all but where they go, what is asked of them, and how fast they come."""
+        """What decides the replies, as plain data: all but where they go, what is asked of them, where and how fast."""
         speed = {"batch_size", "device", "decode_workers", "frame_cache"}
-        return self.model_dump(mode="json", exclude={"out", "controls", "fail_under", "fail_on", *speed})
+        not_of_replies = {"out", "controls", "judge", "likelihood", "fail_under", "fail_on", *speed}
+        exclude: dict[str, Any] = {
+            **dict.fromkeys(not_of_replies, True),
+            "server": dict.fromkeys(ServerSettings.model_fields, True),
+        }
+        return self.model_dump(mode="json", exclude=exclude)

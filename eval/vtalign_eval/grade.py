@@ -6,10 +6,10 @@ and no other.
 
 from dataclasses import dataclass
 
-from vtalign.choices import exact_choice, lenient_choice, mentioned_option, normalise
+from vtalign.choices import exact_choice, lenient_choice, mentioned_option, normalise, read_yes_no
 from vtalign_eval.items import Item
 
-__all__ = ["Grade", "exact_choice", "grade_options", "lenient_choice", "mentioned_option", "normalise"]
+__all__ = ["Grade", "exact_choice", "grade_options", "lenient_choice", "mentioned_option", "normalise", "read_yes_no"]
 
 
 @dataclass(frozen=True)

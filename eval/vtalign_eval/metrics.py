@@ -19,7 +19,9 @@ Key = tuple[str, ...]
 
 
 def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, Column]:
-    """Columns of all metrics; the empty ones too (no conflict groups, say)."""
+    """Columns of all metrics; the empty ones too (no conflict groups, say). A judge's verdicts are in the columns `judged` alone."""
+    judged = _judged(outcomes, benchmark)
+    outcomes = graded_by_rule(outcomes, benchmark)
     temporal = [o for o in outcomes if o.aspect in benchmark.temporal_aspects]
     static = [o for o in outcomes if o.aspect in benchmark.static_aspects]
     yes_no = [o for o in outcomes if o.choice is not None and {option.casefold() for option in o.options} == {"yes", "no"}]
@@ -33,6 +35,8 @@ def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, C
         ("metrics", "temporal_lenient"): _share(temporal, lambda o: o.lenient_correct),
         ("metrics", "static_lenient"): _share(static, lambda o: o.lenient_correct),
         ("metrics", "lenient_parse_rate"): _share(outcomes, lambda o: o.lenient_choice is not None),
+        ("metrics", "temporal_likelihood"): _likelihood(temporal),
+        ("metrics", "static_likelihood"): _likelihood(static),
         ("metrics", "yes_rate"): _share(yes_no, lambda o: o.choice is not None and o.choice.casefold() == "yes"),
     }
     for aspect in (*benchmark.temporal_aspects, *benchmark.static_aspects):
@@ -41,30 +45,44 @@ def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, C
         columns["aspects", aspect, "strict"] = _over_groups(asked, _all_right)
         columns["aspects", aspect, "same_answer_rate"] = _over_groups(asked, _all_same)
         columns["aspects", aspect, "lenient"] = _share(asked, lambda o: o.lenient_correct)
+        columns["aspects", aspect, "likelihood"] = _likelihood(asked)
     for task in sorted({o.task for o in outcomes if o.task}):
         asked = [o for o in outcomes if o.task == task]
         columns["tasks", task, "accuracy"] = _accuracy(asked)
         columns["tasks", task, "strict"] = _over_groups(asked, _all_right)
         columns["tasks", task, "same_answer_rate"] = _over_groups(asked, _all_same)
         columns["tasks", task, "lenient"] = _share(asked, lambda o: o.lenient_correct)
+        columns["tasks", task, "likelihood"] = _likelihood(asked)
     for events in sorted({o.events for o in outcomes if o.events is not None}):
         here = [o for o in outcomes if o.events == events]
         columns["events", str(events), "temporal"] = _accuracy([o for o in here if o.aspect in benchmark.temporal_aspects])
         for aspect in (*benchmark.temporal_aspects, *benchmark.static_aspects):
             columns["events", str(events), aspect] = _accuracy([o for o in here if o.aspect == aspect])
-    return columns
+    return columns | judged
+
+
+def graded_by_rule(outcomes: Sequence[Outcome], benchmark: Benchmark) -> list[Outcome]:
+    """All but those that only a judge can grade (captions)."""
+    return [o for o in outcomes if o.task not in benchmark.judged_tasks]
 
 
 def chance(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[str, float]:
-    """What blind guessing among the options gives, on average, in accuracy per aspect and in strict accuracy."""
+    """What blind guessing among the options gives, on average, in accuracy per aspect and in strict accuracy.
+
+    There is nothing to guess among where the answer is free text.
+    """
+
+    def share(outcome: Outcome) -> float:
+        return 1 / len(outcome.options) if outcome.options else 0.0
+
     blind = {}
     for aspect in (*benchmark.temporal_aspects, *benchmark.static_aspects):
-        shares = [1 / len(o.options) for o in outcomes if o.aspect == aspect]
+        shares = [share(o) for o in outcomes if o.aspect == aspect]
         if shares:
             blind[aspect] = _mean(shares)
     groups = conflict_groups([o for o in outcomes if o.aspect in benchmark.temporal_aspects])
     if groups:
-        blind["temporal_strict"] = _mean([math.prod(1 / len(o.options) for o in group) for group in groups])
+        blind["temporal_strict"] = _mean([math.prod(share(o) for o in group) for group in groups])
     return blind
 
 
@@ -88,6 +106,24 @@ def nested(numbers: Mapping[Key, dict[str, Any]]) -> dict[str, Any]:
     return tree
 
 
+def _judged(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, Column]:
+    """By rule, else by the judge, over the same questions as `accuracy`; what only a judge can grade is a task of its own."""
+
+    def right(o: Outcome) -> bool:
+        return o.judged_correct is True
+
+    judged = [o for o in outcomes if o.judged_correct is not None]
+    by_rule_too = graded_by_rule(judged, benchmark)
+    columns: dict[Key, Column] = {}
+    for name, aspects in (("temporal", benchmark.temporal_aspects), ("static", benchmark.static_aspects)):
+        columns["metrics", f"{name}_judged"] = _share([o for o in by_rule_too if o.aspect in aspects], right)
+        for aspect in aspects:
+            columns["aspects", aspect, "judged"] = _share([o for o in by_rule_too if o.aspect == aspect], right)
+    for task in sorted({o.task for o in judged if o.task}):
+        columns["tasks", task, "judged"] = _share([o for o in judged if o.task == task], right)
+    return columns
+
+
 def _mean(values: Sequence[float]) -> float:
     """Rounded once, so that the order of questions does not reach the last digit."""
     return math.fsum(values) / len(values)
@@ -95,6 +131,11 @@ def _mean(values: Sequence[float]) -> float:
 
 def _accuracy(outcomes: Sequence[Outcome]) -> Column:
     return _share(outcomes, lambda o: o.correct)
+
+
+def _likelihood(outcomes: Sequence[Outcome]) -> Column:
+    """Empty where options were not scored."""
+    return _share([o for o in outcomes if o.likely_correct is not None], lambda o: o.likely_correct is True)
 
 
 def _share(outcomes: Sequence[Outcome], holds: Callable[[Outcome], bool]) -> Column:
@@ -111,4 +152,5 @@ def _all_right(group: list[Outcome]) -> bool:
 
 
 def _all_same(group: list[Outcome]) -> bool:
-    return group[0].said is not None and len({o.said for o in group}) == 1
+    """A sibling without a reply is taken to have got the others' answer: less is better here, and no failure may look good."""
+    return len({o.said for o in group if o.said is not None}) <= 1

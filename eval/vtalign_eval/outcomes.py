@@ -16,10 +16,16 @@ from vtalign_eval.grade import Grade, normalise
 from vtalign_eval.items import Item, read_lines
 from vtalign_eval.reply import Reply
 
+_LIKELY = ("likely_choice", "likely_correct")
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What metrics and comparisons know of a question: where it belongs, what was said and how that was read."""
+    """What metrics and comparisons know of a question: where it belongs, what was said and how that was read.
+
+    `judged_correct`: by rule, and where no rule grades the reply by the run's judge; None in runs without one.
+    `likely_correct` is None where options were not scored by their likelihood, `likely_choice` also where they tie.
+    """
 
     question_id: str
     video: str
@@ -39,6 +45,9 @@ class Outcome:
     cut: bool = False
     uncontrolled: bool = False
     task: str = ""
+    judged_correct: bool | None = None
+    likely_choice: str | None = None
+    likely_correct: bool | None = None
 
     @property
     def said(self) -> str | None:
@@ -48,7 +57,7 @@ class Outcome:
         return f"unparsable: {normalise(self.reply)}"
 
 
-def outcome_of(item: Item, reply: Reply, grade: Grade) -> Outcome:
+def outcome_of(item: Item, reply: Reply, grade: Grade, judged_correct: bool | None = None) -> Outcome:
     return Outcome(
         question_id=item.question_id,
         video=item.video,
@@ -68,6 +77,7 @@ def outcome_of(item: Item, reply: Reply, grade: Grade) -> Outcome:
         cut=reply.cut,
         uncontrolled=reply.uncontrolled,
         task=item.task,
+        judged_correct=judged_correct,
     )
 
 
@@ -86,9 +96,11 @@ def write_samples(path: Path, outcomes: Sequence[Outcome], benchmark: Benchmark)
             "resps": [[outcome.reply or ""]],
             "filtered_resps": [outcome.choice or ""],
             "doc_hash": stable_id("doc", outcome.video, outcome.question, list(outcome.options), outcome.answer),
-            "score": float(outcome.correct),
-            **{name: getattr(outcome, name) for name in Outcome.__dataclass_fields__ if name != "answer"},
+            "score": float(outcome.judged_correct is True if outcome.task in benchmark.judged_tasks else outcome.correct),
+            **{name: getattr(outcome, name) for name in Outcome.__dataclass_fields__ if name not in ("answer", *_LIKELY)},
         }
+        if outcome.likely_correct is not None:
+            row |= {name: getattr(outcome, name) for name in _LIKELY}
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     write_atomic(path, "".join(lines))
 
@@ -116,6 +128,9 @@ class _SampleRow(Config):
     cut: bool
     uncontrolled: bool
     task: str = ""
+    judged_correct: bool | None = None
+    likely_choice: str | None = None
+    likely_correct: bool | None = None
 
 
 def read_samples(path: Path) -> list[Outcome]:
@@ -125,6 +140,11 @@ def read_samples(path: Path) -> list[Outcome]:
         fields = validate_config(_SampleRow, raw, f"{path}:{number}").model_dump()
         outcomes.append(Outcome(answer=fields.pop("target"), **fields))
     return outcomes
+
+
+def failed_on_server(outcome: Outcome) -> bool:
+    """Whether there is no reply because the server gave none (see `vtalign.remote.requests.Reason`)."""
+    return outcome.failure is not None and outcome.failure.startswith("server_")
 
 
 def failures_by_reason(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:

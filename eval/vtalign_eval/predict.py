@@ -10,10 +10,12 @@ from vtalign.config import Config, validate_config
 from vtalign.errors import InputError, VideoError
 from vtalign.ids import stable_id
 from vtalign.models.prompt import Prompt
-from vtalign.models.requests import Request
-from vtalign.models.video_lm import VideoLM
+from vtalign.models.requests import Generation, Request
+from vtalign.remote.requests import ServerError
 from vtalign.video.frames import FrameStore
+from vtalign_eval.answerer import Answerer, reply_of
 from vtalign_eval.items import Item
+from vtalign_eval.rank_files import file_of_rank, files_of_all_ranks
 from vtalign_eval.reply import Reply
 from vtalign_eval.views import ShownVideos
 
@@ -46,14 +48,18 @@ class _LogRow(Config):
 
 
 class ReplyLog:
-    """Replies in an append-only JSONL file, one row per question; a torn last line from a kill is not counted."""
+    """Replies in append-only JSONL files, one row per question; a torn last line from a kill is not counted.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Reads what all ranks left beside `path`, writes the file of `rank`.
+    """
+
+    def __init__(self, path: Path, rank: int = 0) -> None:
+        self._path = file_of_rank(path, rank)
         self.replies: dict[str, Reply] = {}
-        for row in read_jsonl(path) if path.exists() else ():
-            parsed = validate_config(_LogRow, row, f"{path}; remove the file to start again")
-            self.replies[parsed.key] = Reply(parsed.reply, parsed.tokens, parsed.cut, parsed.uncontrolled)
+        for file in files_of_all_ranks(path):
+            for row in read_jsonl(file):
+                parsed = validate_config(_LogRow, row, f"{file}; remove the file to start again")
+                self.replies[parsed.key] = Reply(parsed.reply, parsed.tokens, parsed.cut, parsed.uncontrolled)
 
     def require_only(self, questions: Sequence[Question], model: str) -> None:
         """Raises InputError where the file holds replies to something else that this run asks."""
@@ -65,14 +71,14 @@ class ReplyLog:
             )
 
     def add(self, questions: Sequence[Question], replies: Sequence[Reply]) -> None:
-        """Keep replies, durably. Failures are not kept: a resumed run tries those videos again."""
+        """Keep replies, durably. Failures are not kept: a resumed run tries those again."""
         pairs = [(question, reply) for question, reply in zip(questions, replies, strict=True) if reply.text is not None]
         self.replies.update({question.key: reply for question, reply in pairs})
         append_jsonl(self._path, [_log_row(question, reply) for question, reply in pairs])
 
 
 def predict(
-    lm: VideoLM,
+    lm: Answerer,
     questions: Sequence[Question],
     shown: ShownVideos,
     store: FrameStore,
@@ -83,21 +89,38 @@ def predict(
 
     Videos that fail here join `shown.failures`; their questions are handed over as failed ones.
     """
+    for asked, lost in windows(questions, shown, store):
+        if lost:
+            on_batch(lost, [failed_reply(shown.failures[q.item.video]) for q in lost])
+        for start in range(0, len(asked), batch_size):
+            batch = asked[start : start + batch_size]
+            requests = [Request(prompt_of(q, shown), q.max_new_tokens) for q in batch]
+
+            def on_made(
+                places: Sequence[int], made: Sequence[Generation | ServerError], batch: Sequence[Question] = batch
+            ) -> None:
+                of = [batch[place] for place in places]
+                on_batch(of, [reply_of(m, q.item.video in shown.unchanged) for q, m in zip(of, made, strict=True)])
+
+            lm.generations(requests, store, batch_size=batch_size, on_made=on_made)
+
+
+def windows(
+    questions: Sequence[Question], shown: ShownVideos, store: FrameStore
+) -> Iterator[tuple[list[Question], list[Question]]]:
+    """Questions of whole videos whose frames are decoded and at hand, and the lost ones, whose videos failed (see `shown.failures`)."""
     for window in _windows(_in_order(questions, shown), shown, store):
         views = {q.item.video: shown.views[q.item.video] for q in window if q.item.video in shown.views}
         failed = store.prefetch([view for view in views.values() if view is not None])
         for video_id, error in failed.items():
             shown.failures.update({video: error for video, view in views.items() if view and view.slots[0].video_id == video_id})
-        lost = [q for q in window if q.item.video in shown.failures]
-        if lost:
-            on_batch(lost, [failed_reply(shown.failures[q.item.video]) for q in lost])
         asked = [q for q in window if q.item.video not in shown.failures]
-        for start in range(0, len(asked), batch_size):
-            batch = asked[start : start + batch_size]
-            requests = [Request(_prompt(q, shown), q.max_new_tokens) for q in batch]
-            made = lm.generations(requests, store, batch_size=batch_size)
-            uncontrolled = [q.item.video in shown.unchanged for q in batch]
-            on_batch(batch, [Reply(m.text, m.tokens, m.ended == "length", u) for m, u in zip(made, uncontrolled, strict=True)])
+        yield asked, [q for q in window if q.item.video in shown.failures]
+
+
+def prompt_of(question: Question, shown: ShownVideos) -> Prompt:
+    view = shown.views[question.item.video]
+    return Prompt((question.text,) if view is None else (view, question.text))
 
 
 def _log_row(question: Question, reply: Reply) -> dict[str, Any]:
@@ -106,12 +129,7 @@ def _log_row(question: Question, reply: Reply) -> dict[str, Any]:
 
 
 def failed_reply(error: VideoError) -> Reply:
-    return Reply(None, failure=error.reason)
-
-
-def _prompt(question: Question, shown: ShownVideos) -> Prompt:
-    view = shown.views[question.item.video]
-    return Prompt((question.text,) if view is None else (view, question.text))
+    return Reply(None, failure=error.reason, detail=error.detail)
 
 
 def _in_order(questions: Sequence[Question], shown: ShownVideos) -> list[Question]:

@@ -1,6 +1,6 @@
 """`results.json`: lmms-eval's layout, so that its viewers work, with everything that explains the numbers beside it.
 
-Nothing in it depends on when, where or in how many attempts the run was made; times are in `timing.json`.
+Nothing in it depends on when or in how many attempts the run was made; times are in `timing.json`.
 """
 
 import platform
@@ -10,9 +10,9 @@ from typing import Any
 
 from vtalign.ids import stable_id
 from vtalign_eval.benchmarks import Benchmark
-from vtalign_eval.metrics import chance, columns_of, nested
-from vtalign_eval.outcomes import Outcome, failures_by_reason
-from vtalign_eval.statistics import RESAMPLES, Estimate, cluster_bootstrap
+from vtalign_eval.metrics import chance, columns_of, graded_by_rule, nested
+from vtalign_eval.outcomes import Outcome, failed_on_server, failures_by_reason
+from vtalign_eval.statistics import FEWEST_CLUSTERS, RESAMPLES, Estimate, cluster_bootstrap
 
 RESULTS = "results.json"
 _PACKAGES = ("vtalign", "torch", "transformers", "av", "numpy", "scipy")
@@ -24,9 +24,11 @@ def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, rec
 
     The tree under `vtalign` has `metrics`, `aspects` and `events`; each number is {value, ci95, standard_error, n, clusters,
     minimum_detectable}, the last one being the difference that this run and another, unrelated one could tell apart (a paired
-    comparison can tell smaller ones). `gains` (where controls ran): see `vtalign_eval.gains`.
+    comparison can tell smaller ones). Errors are None with fewer families than `statistics` asks for. Counts and hashes are of the
+    questions that rules grade, with a judge too. `gains` (where controls ran): see `vtalign_eval.gains`.
     """
     estimates = cluster_bootstrap(columns_of(outcomes, benchmark), seed)
+    outcomes = graded_by_rule(outcomes, benchmark)
     flat: dict[str, Any] = {"alias": benchmark.name}
     for key, estimate in estimates.items():
         if key[0] != "events":
@@ -40,7 +42,7 @@ def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, rec
         "configs": {benchmark.name: {"task": benchmark.name, "doc_to_text": _prompt_rule(benchmark)}},
         "versions": {benchmark.name: benchmark.version},
         "n-shot": {benchmark.name: 0},
-        "higher_is_better": {benchmark.name: {name: not name.endswith(_HIGHER_IS_WORSE) for name in names}},
+        "higher_is_better": {benchmark.name: {name: not name.endswith(_HIGHER_IS_WORSE) for name in names if name != "yes_rate"}},
         "n-samples": {benchmark.name: {"original": record["data"]["questions"], "effective": len(outcomes)}},
         "config": record["config"],
         "model_name": record["config"]["model"],
@@ -56,10 +58,17 @@ def results_of(outcomes: Sequence[Outcome], benchmark: Benchmark, seed: int, rec
                 "unparsable_leniently": sum(o.lenient_choice is None for o in unparsable),
                 "cut": sum(o.cut for o in outcomes),
                 "uncontrolled": sum(o.uncontrolled for o in outcomes),
-                "decode_failed": sum(o.failure is not None for o in outcomes),
+                "decode_failed": sum(o.failure is not None and not failed_on_server(o) for o in outcomes),
+                "server_failed": sum(map(failed_on_server, outcomes)),
             },
-            "decode_failures": failures_by_reason(outcomes),
-            "statistics": {"method": "percentile bootstrap over families", "resamples": RESAMPLES, "seed": seed},
+            "decode_failures": failures_by_reason([o for o in outcomes if not failed_on_server(o)]),
+            "server_failures": failures_by_reason([o for o in outcomes if failed_on_server(o)]),
+            "statistics": {
+                "method": "percentile bootstrap over families",
+                "resamples": RESAMPLES,
+                "seed": seed,
+                "fewest_families_for_an_interval": FEWEST_CLUSTERS,
+            },
             **record,
             "versions": versions(),
         },

@@ -6,7 +6,7 @@ Resamples are drawn over the sorted cluster names: the order of questions does n
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,13 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 RESAMPLES = 10_000
+FEWEST_CLUSTERS = 15
+"""With fewer clusters a number has no error bar.
+
+Resampling few clusters understates how far the mean may be off: where there is nothing to find, a test at 5 % found something in
+15 to 48 % of simulated data sets of 2 clusters, 11 to 17 % of 5 or 6, 7 to 10 % of 10, 5 to 7 % of 15. The same is long known of
+clustered standard errors (Cameron, Gelbach, Miller 2008, https://doi.org/10.1162/rest.90.3.414).
+"""
 _CHUNK = 500
 _POWER_FACTOR = float(stats.norm.ppf(0.975) + stats.norm.ppf(0.8))
 
@@ -31,7 +38,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over `n` units in `clusters` clusters. Of a single cluster there is no interval, standard error or p-value.
+    """A mean over `n` units in `clusters` clusters. With fewer than FEWEST_CLUSTERS: no interval, standard error or p-value.
 
     `p_value` is two-sided, of the hypothesis that the mean is 0: twice the smaller share of resampled means on either side of 0,
     each counted with 0 itself and with the observed sample as one more resample. It is below .05 where the interval excludes 0.
@@ -49,9 +56,10 @@ class Estimate:
         """The true mean that a two-sided test at 5 % finds with 80 % power: (z_0.975 + z_0.8) standard errors.
 
         Bloom 1995 (https://doi.org/10.1177/0193841X9501900504); Miller 2024, https://arxiv.org/abs/2411.00640, section 5, for paired
-        evaluations, whose standard error is that of the differences.
+        evaluations, whose standard error is that of the differences. None also where all clusters agree: that no resample differs
+        does not make the smallest difference detectable.
         """
-        return None if self.standard_error is None else _POWER_FACTOR * self.standard_error
+        return _POWER_FACTOR * self.standard_error if self.standard_error else None
 
 
 def cluster_bootstrap(columns: Mapping[K, Column], seed: int, resamples: int = RESAMPLES) -> dict[K, Estimate]:
@@ -77,6 +85,12 @@ def mcnemar_p(only_a: int, only_b: int) -> tuple[float, float]:
     exact = float(mcnemar(np.array([[0, only_a], [only_b, 0]]), exact=True).pvalue) if only_a + only_b else 1.0
     middle = float(stats.binom.pmf(min(only_a, only_b), only_a + only_b, 0.5)) if only_a + only_b else 0.0
     return min(exact, 1.0), min(exact - middle, 1.0) if only_a != only_b else 1.0
+
+
+def without_error_bar(tree: Mapping[str, Any]) -> int:
+    """How many numbers of a tree of results (dicts with `ci95` at any depth) have too few clusters for an interval."""
+    inner = sum(without_error_bar(entry) for entry in tree.values() if isinstance(entry, dict))
+    return inner + ("ci95" in tree and tree["ci95"] is None)
 
 
 def holm(p_values: Mapping[K, float]) -> dict[K, float]:
@@ -108,10 +122,12 @@ def _resampled_means(
 
 
 def _estimate(value: float, draws: NDArray[np.float64], n: int, clusters: int) -> Estimate:
-    draws = draws[~np.isnan(draws)]
-    if clusters < 2:
+    if clusters < FEWEST_CLUSTERS:
         return Estimate(value, None, None, None, n, clusters)
+    draws = draws[~np.isnan(draws)]
     low, high = np.quantile(draws, [0.025, 0.975])
     smaller = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
     p_value = min(1.0, 2 * (1 + smaller) / (1 + len(draws)))
-    return Estimate(value, (float(low), float(high)), float(draws.std(ddof=1)), p_value, n, clusters)
+    # exactly 0 where all are equal: rounding in their mean must not pass for spread
+    standard_error = float(draws.std(ddof=1)) if np.ptp(draws) else 0.0
+    return Estimate(value, (float(low), float(high)), standard_error, p_value, n, clusters)

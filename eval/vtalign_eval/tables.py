@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vtalign_eval.config import EvalConfig
+from vtalign_eval.judging.lines import comparison_lines, judge_lines
+from vtalign_eval.statistics import FEWEST_CLUSTERS, without_error_bar
 
 _MAIN = {
     "temporal_strict": "strict on conflict groups",
@@ -14,16 +16,26 @@ _MAIN = {
     "temporal": "temporal",
     "static": "static",
     "temporal_lenient": "temporal, lenient reading",
+    "temporal_judged": "temporal, with judge",
+    "temporal_likelihood": "temporal, by likelihood",
+    "static_likelihood": "static, by likelihood",
     "parse_rate": "parse rate",
+}
+# shorter: a comparison has more columns
+_COMPARED = {
+    **_MAIN,
+    "temporal_strict": "strict on groups",
+    "same_answer_rate": "same answer",
+    "temporal_lenient": "temporal lenient",
 }
 _LISTED = 5
 
 
-def print_results(console: Console, results: dict[str, Any], config: EvalConfig) -> None:
+def print_results(console: Console, results: dict[str, Any]) -> None:
     """The table of one run: headline, aspects, number of events, and what went wrong."""
     found = results["vtalign"]
-    control = "" if config.control == "none" else f", control: {config.control}"
-    title = f"{found['benchmark']}{control}: {escape(config.model)}"
+    control = "" if found["control"] == "none" else f", control: {found['control']}"
+    title = f"{found['benchmark']}{control}: {escape(results['model_name'])}"
     table = _table(title, ["accuracy %", "95 % interval", "strict %", "chance %", "n"])
     for name, label in _MAIN.items():
         if name in found["metrics"]:
@@ -51,22 +63,27 @@ def print_results(console: Console, results: dict[str, Any], config: EvalConfig)
 
 def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
     """The table of a comparison, B against A, and the first flipped questions."""
-    headings = ["A %", "B %", "B - A", "95 % interval", "detectable", "p", "McNemar p", "fixed/broken", "n"]
-    table = _table(f"A: {escape(comparison['a']['model'])}   B: {escape(comparison['b']['model'])}", headings)
-    rows = [(_MAIN[name], comparison["metrics"][name]) for name in _MAIN if name in comparison["metrics"]]
-    for label, entry in rows:
-        table.add_row(label, *_difference_cells(entry))
+    headings = ["A %", "B %", "B - A", "95 % interval", "detec-\ntable", "p", "McNe-\nmar p", "fixed/\nbroken", "n"]
+    table = _table(f"A: {escape(comparison['a']['model'])}   B: {escape(comparison['b']['model'])}", headings, gap=1)
+    for name, label in _COMPARED.items():
+        if name in comparison["metrics"]:
+            entry = comparison["metrics"][name]
+            table.add_row(label, *_difference_cells(_less_is_better(entry) if name == "same_answer_rate" else entry))
     table.add_section()
     for aspect, entries in comparison.get("aspects", {}).items():
         table.add_row(aspect.replace("_", " "), *_difference_cells(entries["accuracy"]))
     table.caption = "detectable: found with 80 % power; both p of the aspects are corrected for how many they are (Holm)"
     console.print(table)
+    _print_few_families(console, comparison)
+    for line in comparison_lines(comparison):
+        console.print(line, markup=False, highlight=False)
     for reason in comparison["forced"]:
         console.print(f"[yellow]compared although[/] {escape(reason)}")
     for kind, flips in comparison["flipped"].items():
         console.print(f"{kind}: {len(flips)} questions")
         for flip in flips[:_LISTED]:
-            line = f"  {flip['video']} ({flip['aspect']}): {flip['question']} answer: {flip['answer']};"
+            asked = " ".join(flip["question"].split())  # on one line
+            line = f"  {flip['video']} ({flip['aspect']}): {asked} answer: {flip['answer']};"
             console.print(escape(f"{line} A: {flip['a']!r}, B: {flip['b']!r}"), highlight=False)
 
 
@@ -99,11 +116,20 @@ def _print_not_checked(console: Console, left: dict[str, Any]) -> None:
             console.print(f"{len(failures)} {side} videos could not be read, so their frames were not compared")
 
 
+def _print_few_families(console: Console, found: dict[str, Any]) -> None:
+    count = sum(without_error_bar(found.get(part, {})) for part in ("metrics", "aspects", "tasks", "events", "gains"))
+    if count:
+        console.print(
+            f"{count} numbers (of all that were written) are of fewer than {FEWEST_CLUSTERS} families: too few for an interval or p, "
+            "and McNemar's p takes questions of one family as independent",
+            highlight=False,
+        )
+
+
 def _gains_table(gains: dict[str, Any]) -> Table:
     """How much better than each control the run is: the part of the score that needs what the control takes away."""
-    table = _table(
-        "gain over controls", ["strict: control %", "gain", "95 % interval", "temporal: control %", "gain", "95 % interval"]
-    )
+    headings = ["strict:\ncontrol %", "gain", "95 % interval", "temporal:\ncontrol %", "gain", "95 % interval"]
+    table = _table("gain over controls", headings, gap=1)
     for control, found in gains.items():
         cells: list[str] = []
         for name in ("temporal_strict", "temporal"):
@@ -114,10 +140,16 @@ def _gains_table(gains: dict[str, Any]) -> Table:
 
 
 def _print_notes(console: Console, found: dict[str, Any]) -> None:
+    _print_few_families(console, found)
     counts = found["counts"]
     if counts["unparsable"]:
         leniently = f"{counts['unparsable_leniently']} of them leniently too"
         console.print(f"{counts['unparsable']} replies are unparsable ({leniently}); they count as wrong")
+    for line in judge_lines(found):
+        console.print(line, markup=False, highlight=False)
+    if found.get("likelihood", {}).get("undecided"):
+        undecided = found["likelihood"]["undecided"]
+        console.print(f"no option is the most likely one in {undecided} questions (ties); they count as wrong by likelihood")
     if counts["uncontrolled"]:
         console.print(f"{counts['uncontrolled']} questions are about videos that the control cannot change (stills)")
     for reason, entry in found["decode_failures"].items():
@@ -126,14 +158,24 @@ def _print_notes(console: Console, found: dict[str, Any]) -> None:
         names = escape(", ".join(videos[:3]))
         line = f"[yellow]{reason}[/]: {len(videos)} videos could not be read ({names}{more}):"
         console.print(f"{line} {entry['questions']} questions count as wrong")
+    for reason, entry in found["server_failures"].items():
+        line = f"[yellow]{reason}[/]: {entry['questions']} questions got no reply from the server: they count as wrong,"
+        console.print(f"{line} and the same command asks them again")
 
 
-def _table(title: str, headings: list[str]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
+def _table(title: str, headings: list[str], gap: int = 2) -> Table:
+    """Columns `gap` apart, so that the widest rows fit into a terminal of 80 columns."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, gap - 1, 0, 0))
+    table.add_column("", no_wrap=True)
     for heading in headings:
         table.add_column(heading, justify="right")
     return table
+
+
+def _less_is_better(entry: dict[str, Any]) -> dict[str, Any]:
+    """A group is fixed where only A answers all siblings the same."""
+    test = entry["mcnemar"]
+    return {**entry, "mcnemar": {**test, "fixed": test["broken"], "broken": test["fixed"]}}
 
 
 def _difference_cells(entry: dict[str, Any]) -> list[str]:

@@ -1,7 +1,9 @@
 """A small benchmark folder with real video files, and hand-made outcomes."""
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from vtalign_eval.config import EvalConfig
+from vtalign_eval.judging import JudgeConfig
 from vtalign_eval.outcomes import Outcome
 
 FAMILIES, ASPECTS = 4, ("order", "direction", "static")
@@ -65,6 +68,18 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def question_replies(shapes: Path) -> Callable[..., Path]:
+    """Writes the same reply to every question of `shapes`, as rows of ours."""
+
+    def write(path: Path, reply: str | None) -> Path:
+        ids = [json.loads(line)["question_id"] for line in (shapes / "questions.jsonl").read_text().splitlines()]
+        path.write_text("".join(json.dumps({"question_id": name, "reply": reply}) + "\n" for name in ids))
+        return path
+
+    return write
+
+
+@pytest.fixture
 def make_config(tiny_checkpoint: Path, shapes: Path, tmp_path: Path) -> Callable[..., EvalConfig]:
     """A config for the tiny random model on the small benchmark, with changes; each `out` name is its own folder."""
 
@@ -96,6 +111,11 @@ def _outcome(question_id: str, *, right: bool, **changes: Any) -> Outcome:
 
 
 @pytest.fixture
+def write_video() -> Callable[..., None]:
+    return _write_video
+
+
+@pytest.fixture
 def question_row() -> Callable[..., dict[str, Any]]:
     return _question_row
 
@@ -108,3 +128,76 @@ def make_outcome() -> Callable[..., Outcome]:
 @pytest.fixture
 def quiet() -> Console:
     return Console(quiet=True)
+
+
+class ChatServer:
+    """A server with OpenAI's chat API on this machine. `answer` gives the words for a prompt, or the status of a failure.
+
+    `prompts` are those that arrived, in order; `answer` may be changed between runs.
+    """
+
+    def __init__(self, answer: Callable[[str], str | int]) -> None:
+        self.answer, self.prompts = answer, list[str]()
+        self.lock = threading.Lock()
+        script = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send(200, {"object": "list", "data": [{"id": "judge-1", "object": "model"}]})
+
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                assert asked["temperature"] == 0 and asked["model"] == "judge-1"
+                (message,) = asked["messages"]
+                with script.lock:
+                    script.prompts.append(message["content"])
+                    said = script.answer(message["content"])
+                if isinstance(said, int):
+                    self.send(said, {"error": {"message": "scripted"}})
+                    return
+                choice = {"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
+                self.send(200, {"choices": [choice], "usage": {"completion_tokens": 1}})
+
+            def send(self, status: int, value: dict[str, Any]) -> None:
+                body = json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def config(self, **changes: Any) -> JudgeConfig:
+        return JudgeConfig.model_validate({"server": {"url": self.url, "model": "judge-1", "retries": 0}, **changes})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/v1"
+
+    @property
+    def name(self) -> str:
+        """As results name it."""
+        return f"judge-1@{self.url}"
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def chat_server() -> Generator[Callable[[Callable[[str], str | int]], ChatServer]]:
+    """Starts chat servers that answer by script."""
+    started: list[ChatServer] = []
+
+    def start(answer: Callable[[str], str | int]) -> ChatServer:
+        started.append(ChatServer(answer))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()

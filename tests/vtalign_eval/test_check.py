@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,20 @@ def test_what_is_said_is_what_a_run_measures(make_config: Make, quiet: Console) 
     metrics = run_eval(make_config(), quiet)["vtalign"]["metrics"]
     # yes_rate is over readable yes/no replies, which nobody knows before
     assert said.splitlines()[0].rpartition("which measure ")[2].split(", ") == [name for name in metrics if name != "yes_rate"]
+
+
+def test_videos_that_are_not_there_are_counted_and_named(make_config: Make, shapes: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(shapes, data)
+    assert "missing" not in check_eval(make_config(data=data))
+    for name in ("f0-a", "f2-b"):
+        (data / "videos" / f"{name}.mp4").unlink()
+    line = "missing: 2 of 8 videos (videos/f0-a.mp4, videos/f2-b.mp4); questions about them count as wrong"
+    assert line in check_eval(make_config(data=data)).splitlines()
+    assert "missing" not in check_eval(make_config(data=data, control="text"))
+    shutil.rmtree(data / "videos")
+    (data / "videos").mkdir()
+    assert "8 of 8 videos (videos/f0-a.mp4, videos/f0-b.mp4, videos/f1-a.mp4, ..)" in check_eval(make_config(data=data))
 
 
 @pytest.mark.parametrize(

@@ -60,3 +60,21 @@ def test_a_run_under_a_control_is_another_run_in_a_folder_of_its_own() -> None:
     assert plain.settings() == load_config(EvalConfig, None, REQUIRED).settings()
     with pytest.raises(ConfigError, match="control is 'text'; leave one of the two out"):
         load_config(EvalConfig, None, (*REQUIRED, "controls=[shuffled]", "control=text"))
+
+
+SERVER = "server.url=http://localhost:8000/v1"
+
+
+@pytest.mark.parametrize("override", ["dtype=bfloat16", "device=cuda", "positions=library", "trust_remote_code=true"])
+def test_what_a_server_decides_is_not_asked_of_it(override: str) -> None:
+    with pytest.raises(ConfigError, match=f"{override.partition('=')[0]}: is up to the server"):
+        load_config(EvalConfig, None, (*REQUIRED, SERVER, override))
+
+
+def test_where_a_server_is_does_not_decide_replies() -> None:
+    here = load_config(EvalConfig, None, (*REQUIRED, SERVER))
+    there = load_config(EvalConfig, None, (*REQUIRED, "server.url=http://host/v1", "server.concurrency=2", "server.key_env=K"))
+    assert here.settings() == there.settings() and here.settings()["server"] == {"images": "jpeg"}
+    lossless = load_config(EvalConfig, None, (*REQUIRED, SERVER, "server.images=png"))
+    assert lossless.settings() != here.settings()
+    assert EvalConfig.model_validate_json(here.model_dump_json()) == here

@@ -66,10 +66,41 @@ def test_lenient_reading_takes_the_only_option_mentioned(reply: str, options: tu
         ("I do not know", None),
         ("yesterday", None),
         ("Yes, but I cannot say no", None),
+        ("Yes, the man does, but I do not know why", "yes"),
+        ("No, he stands still.", "no"),
+        ("No \n\nBoth stand still; neither moves.", "no"),
+        ("Yes it is", "yes"),
+        ("Answer: no", "no"),
+        ("I think yes.", "yes"),
+        ("No idea.", None),
+        ("No way to tell", None),
+        ("no clear answer", None),
+        ("There is no answer", None),
+        ("It is impossible to say yes", None),
+        ("No, I cannot tell.", None),
+        ("Yes? No.", None),
+        ("Yes. No.", None),
+        ("Yes/No", None),
     ],
 )
 def test_yes_and_no_are_words_not_prefixes(reply: str, choice: str | None) -> None:
     assert lenient_choice(reply, ("yes", "no")) == choice
+
+
+DENIED = (
+    "B is incorrect",
+    "B is wrong",
+    "B is false.",
+    "anything except B",
+    "anything but B",
+    "unlike B",
+    "I'd exclude B",
+    "I doubt B",
+    "It is unlikely to be B",
+    "I rule out B",
+    "something other than B",
+    "Is it B?",
+)
 
 
 # replies that parsers in use today misread (facts/evaluation.md, 2.4)
@@ -94,6 +125,7 @@ def test_yes_and_no_are_words_not_prefixes(reply: str, choice: str | None) -> No
         ("A or B", None),
         ("both A and B", None),
         ("not B", None),
+        *((reply, None) for reply in DENIED),
         ("Bravo", None),
         ("Plan-B", None),
     ],

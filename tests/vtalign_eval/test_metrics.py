@@ -57,12 +57,12 @@ def test_a_constant_answerer_has_strict_zero_and_always_the_same_answer(make_out
     assert found["metrics", "same_answer_rate"] == 1.0
 
 
-def test_the_same_unparsable_words_are_the_same_answer_and_missing_replies_are_not(make_outcome: Make) -> None:
+def test_the_same_unparsable_words_are_the_same_answer_and_so_is_a_missing_reply(make_outcome: Make) -> None:
     unread = {"choice": None, "correct": False, "lenient_choice": None, "lenient_correct": False}
     same = [make_outcome(f"f:{i}", right=False, group="x", reply=text, **unread) for i, text in enumerate(["Hm.", "hm"])]
     differ = [make_outcome(f"g:{i}", right=False, group="y", reply=text, **unread) for i, text in enumerate(["hm", "so"])]
     absent = [make_outcome(f"h:{i}", right=False, group="z", reply=None, **unread) for i in range(2)]
-    assert means([*same, *differ, *absent])["metrics", "same_answer_rate"] == 1 / 3
+    assert means([*same, *differ, *absent])["metrics", "same_answer_rate"] == 2 / 3  # a failure may not look good
 
 
 def test_unparsable_replies_stay_in_the_denominator(make_outcome: Make) -> None:

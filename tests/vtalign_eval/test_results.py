@@ -9,13 +9,13 @@ from vtalign_eval.outcomes import Outcome
 from vtalign_eval.results import results_of
 
 BENCHMARK = find_benchmark("temporal-shapes")
-RECORD: dict[str, Any] = {"benchmark": "temporal-shapes", "config": {"model": "m"}, "data": {"questions": 9}}
+RECORD: dict[str, Any] = {"benchmark": "temporal-shapes", "config": {"model": "m"}, "data": {"questions": 33}}
 
 
 @pytest.fixture
 def results(make_outcome: Callable[..., Outcome]) -> dict[str, Any]:
     outcomes = [
-        make_outcome(f"f{i % 4}:{i}", right=i % 2 == 0, group=f"g{i % 4}", answer=("left", "right")[i // 4]) for i in range(8)
+        make_outcome(f"f{i % 16}:{i}", right=i % 2 == 0, group=f"g{i % 16}", answer=("left", "right")[i // 16]) for i in range(32)
     ]
     return results_of(outcomes, BENCHMARK, 0, RECORD)
 
@@ -25,7 +25,7 @@ def test_the_layout_is_that_of_lmms_eval(results: dict[str, Any]) -> None:
     assert task["alias"] == "temporal-shapes"
     assert task["temporal,none"] == task["order_accuracy,none"] == 0.5
     assert isinstance(task["temporal_stderr,none"], float)
-    assert results["n-samples"]["temporal-shapes"] == {"original": 9, "effective": 8}
+    assert results["n-samples"]["temporal-shapes"] == {"original": 33, "effective": 32}
     for field in ("configs", "versions", "n-shot", "higher_is_better", "task_hashes"):
         assert list(results[field]) == ["temporal-shapes"]
     assert {f"{name},none" for name in results["higher_is_better"]["temporal-shapes"]} <= task.keys()
@@ -35,9 +35,9 @@ def test_the_layout_is_that_of_lmms_eval(results: dict[str, Any]) -> None:
 
 def test_every_number_has_its_error_bar_and_its_size(results: dict[str, Any]) -> None:
     metric = results["vtalign"]["metrics"]["temporal"]
-    assert (metric["value"], metric["n"], metric["clusters"]) == (0.5, 8, 4)
+    assert (metric["value"], metric["n"], metric["clusters"]) == (0.5, 32, 16)
     assert metric["ci95"][0] <= 0.5 <= metric["ci95"][1]
-    assert results["vtalign"]["metrics"]["temporal_strict"]["n"] == 4
+    assert results["vtalign"]["metrics"]["temporal_strict"]["n"] == 16
     # against another run, whose error is as large and independent
     assert metric["minimum_detectable"] == pytest.approx(2.8016 * 2**0.5 * metric["standard_error"], rel=1e-3)
     assert results["vtalign"]["versions"]["numpy"]

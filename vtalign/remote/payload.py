@@ -47,7 +47,7 @@ def read_completion(body: bytes) -> ChatReply:
     ended: Literal["end", "length"] = "length" if choice.finish_reason == "length" else "end"
     text = choice.message.content
     if text is None and ended == "end":
-        raise NoCompletion(f"choices.0.message.content: there is none (finish_reason {choice.finish_reason!r})")
+        raise NoCompletion(f"choices.0.message.content: there is none (finish_reason '{choice.finish_reason}')")
     # without content and out of tokens: the model was still thinking, and its reply is empty
     return ChatReply(text or "", completion.usage.completion_tokens if completion.usage else 0, ended)
 

@@ -98,10 +98,6 @@ class ChatServer:
             raise halted
         return [answers[place] for place in range(len(requests))]
 
-    def close(self) -> None:
-        """End the connections."""
-        self._client.close()
-
     def _send_what_was_asked(self, request: Any) -> None:
         """The package describes machine and Python in headers of its own, and wants a key where there is none."""
         for name in _ABOUT_THIS_MACHINE if self._key else (*_ABOUT_THIS_MACHINE, "authorization"):
@@ -133,7 +129,7 @@ class ChatServer:
 
     def _unknown_model(self) -> str:
         listed = self._persist(self._models, 0, threading.Event())
-        names = ", ".join(listed[:_LISTED]) if not isinstance(listed, ServerError) else ""
+        names = self._told(", ".join(listed[:_LISTED])) if not isinstance(listed, ServerError) else ""
         known = f"it lists {names}" if names else "it lists none"
         return f"{self.config.url}: has no chat model '{self.config.model}' ({known}); a base URL ends in /v1 as a rule"
 
@@ -149,7 +145,7 @@ class ChatServer:
             except APIConnectionError as failure:
                 error = ServerError("server_unreachable", self._told(str(failure.__cause__ or failure)))
             except NoCompletion as failure:
-                error = ServerError("server_garbage", f"its reply cannot be used: {failure}")
+                error = ServerError("server_garbage", f"its reply cannot be used: {self._told(str(failure))}")
             except APIStatusError as failure:
                 error = self._of_status(failure)
                 if error.reason == "server_refused":
@@ -174,8 +170,8 @@ class ChatServer:
 
     def _told(self, words: str) -> str:
         """A server's words as part of a line, without the key, should it repeat that."""
-        line = " ".join(words.split())
-        line = line.replace(self._key, "***") if self._key else line
+        line = words.replace(self._key, "***") if self._key else words
+        line = " ".join(line.split())
         return line if len(line) <= _TOLD else line[:_TOLD] + ".."
 
     def _require_alive(self, answer: ChatReply | ServerError) -> None:

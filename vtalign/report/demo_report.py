@@ -7,13 +7,13 @@ from typing import NotRequired, TypedDict
 from markupsafe import Markup
 
 from vtalign.artifacts import write_atomic
-from vtalign.report.bars import Bar, BarGroup, bar_chart
+from vtalign.report.bars import BarGroup, Measure, bar_chart, bar_group
 from vtalign.report.build_report import duration
 from vtalign.report.lines import Line, Stage, line_chart
 from vtalign.report.outcomes import Lengths, StageOutcome, length_table, outcome_table
 from vtalign.report.page import Section, Tile, page, render
 from vtalign.report.pairs import PairCard, pair_card
-from vtalign.report.tables import interval, p_value, percent, points, table
+from vtalign.report.tables import optional_span, p_value, percent, points, table
 
 METRICS = {
     "temporal": "Temporal questions",
@@ -28,16 +28,6 @@ CURVES = {
 }
 
 
-class Measure(TypedDict):
-    """A fraction, its 95 % interval, and how many questions it is over (`chance`: what guessing gives)."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    chance: float | None
-
-
 class ArmResult(TypedDict):
     """One arm. `metrics` has the keys of METRICS, `aspects` one measure per temporal aspect, `steps` its optimiser steps in all."""
 
@@ -48,13 +38,13 @@ class ArmResult(TypedDict):
 
 
 class Gain(TypedDict):
-    """One arm less another, on the same questions (fractions)."""
+    """One arm less another, on the same questions (fractions). Intervals and p are None where too few families were asked."""
 
     temporal: float
-    ci95: Sequence[float]
-    p_value: float
+    ci95: Sequence[float] | None
+    p_value: float | None
     static: float
-    static_ci95: Sequence[float]
+    static_ci95: Sequence[float] | None
 
 
 class Curves(TypedDict):
@@ -138,12 +128,11 @@ def _tiles(data: DemoReport) -> list[Tile]:
     tiles = []
     if data["gain"]:
         name, gain = next(iter(data["gain"].items()))
-        tone = "good" if gain["ci95"][0] > 0 else "bad" if gain["ci95"][1] < 0 else "plain"
-        detail = f"points {interval(*gain['ci95'])}, p {_spelt(gain['p_value'])}"
+        low, high = gain["ci95"] or (0.0, 0.0)
+        tone = "good" if low > 0 else "bad" if high < 0 else "plain"
+        detail = f"points {optional_span(gain['ci95'])}" + _spelt(gain["p_value"])
         tiles.append(Tile(f"temporal accuracy, {_minus(name)}", points(gain["temporal"]), detail, tone))
-        held = gain["static_ci95"][0] >= -0.02 and gain["static_ci95"][1] <= 0.02
-        detail = f"points {interval(*gain['static_ci95'])}, " + ("within 2 points" if held else "not within 2 points")
-        tiles.append(Tile("static accuracy, same arms", points(gain["static"]), detail, "good" if held else "bad"))
+        tiles.append(_static_tile(gain))
     questions = max(
         (sum(m["n"] for k, m in arm["metrics"].items() if k != "temporal_strict") for arm in data["arms"].values()), default=0
     )
@@ -151,26 +140,28 @@ def _tiles(data: DemoReport) -> list[Tile]:
     return tiles
 
 
+def _static_tile(gain: Gain) -> Tile:
+    label, value, span = "static accuracy, same arms", points(gain["static"]), gain["static_ci95"]
+    if span is None:
+        return Tile(label, value, f"points {optional_span(span)}, not known to be within 2 points")
+    held = span[0] >= -0.02 and span[1] <= 0.02
+    detail = f"points {optional_span(span)}, " + ("within 2 points" if held else "not within 2 points")
+    return Tile(label, value, detail, "good" if held else "bad")
+
+
 def _metric_groups(arms: Mapping[str, ArmResult]) -> list[BarGroup]:
     return [
-        _group(title, {arm: result["metrics"].get(metric) for arm, result in arms.items()}) for metric, title in METRICS.items()
+        bar_group(title, {arm: result["metrics"].get(metric) for arm, result in arms.items()})
+        for metric, title in METRICS.items()
     ]
 
 
 def _aspect_groups(arms: Mapping[str, ArmResult]) -> list[BarGroup]:
     aspects = list(dict.fromkeys(aspect for result in arms.values() for aspect in result["aspects"]))
     return [
-        _group(aspect.replace("_", " "), {arm: result["aspects"].get(aspect) for arm, result in arms.items()})
+        bar_group(aspect.replace("_", " "), {arm: result["aspects"].get(aspect) for arm, result in arms.items()})
         for aspect in aspects
     ]
-
-
-def _group(title: str, measures: Mapping[str, Measure | None]) -> BarGroup:
-    found = [(series, arm, measure) for series, (arm, measure) in enumerate(measures.items()) if measure is not None]
-    bars = [Bar(arm, measure["value"], measure["low"], measure["high"], series % 8) for series, arm, measure in found]
-    chance = next((measure["chance"] for _, _, measure in found), None)
-    count = f" (n = {found[0][2]['n']:,})" if found else ""
-    return BarGroup(title + count, bars, chance)
 
 
 def _gain_table(gains: Mapping[str, Gain]) -> Markup:
@@ -179,10 +170,10 @@ def _gain_table(gains: Mapping[str, Gain]) -> Markup:
         [
             _minus(name),
             points(gain["temporal"]),
-            interval(*gain["ci95"]),
-            p_value(gain["p_value"]),
+            optional_span(gain["ci95"]),
+            "" if gain["p_value"] is None else p_value(gain["p_value"]),
             points(gain["static"]),
-            interval(*gain["static_ci95"]),
+            optional_span(gain["static_ci95"]),
         ]
         for name, gain in gains.items()
     ]
@@ -202,8 +193,8 @@ def _arm_table(arms: Mapping[str, ArmResult]) -> Markup:
     return table(["arm", "what it is", "steps", "temporal", "temporal, strict", "static"], rows)
 
 
-def _spelt(value: float) -> str:
-    return p_value(value) if value < 0.001 else f"= {p_value(value)}"
+def _spelt(value: float | None) -> str:
+    return "" if value is None else f", p {p_value(value)}" if value < 0.001 else f", p = {p_value(value)}"
 
 
 def _minus(name: str) -> str:

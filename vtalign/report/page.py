@@ -7,6 +7,9 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+# A reply of a model may hold any character; HTML allows no control characters, and a terminal that prints the page would obey them.
+_CONTROLS = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n\r"} | {0x7F: 0x2421}
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -28,8 +31,12 @@ class Section:
 
 
 def page(title: str, lead: str, sections: Sequence[Section], tiles: Sequence[Tile] = (), footer: str = "") -> str:
-    """The whole document as text. Plain strings are escaped; only `Markup` made by this package is trusted."""
-    return render("page.html.j2", title=title, lead=lead, sections=sections, tiles=tiles, footer=footer)
+    """The whole document as text. Plain strings are escaped; only `Markup` made by this package is trusted.
+
+    Control characters are shown as their pictures (U+241B for ESC).
+    """
+    whole = render("page.html.j2", title=title, lead=lead, sections=sections, tiles=tiles, footer=footer)
+    return str(whole).translate(_CONTROLS)
 
 
 def render(template: str, **values: object) -> Markup:

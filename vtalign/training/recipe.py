@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from accelerate import PartialState
 from vtalign.artifacts import claim_run_folder, write_json
 from vtalign.config import dump_config
 from vtalign.errors import GateNotMet, InputError
+from vtalign.launch import PATIENCE
 from vtalign.training.card import checkpoint_records, model_card, put_card, versions
 from vtalign.training.checkpoints import is_complete, link_tree
 from vtalign.training.config import PreferenceStage, TrainConfig
@@ -23,9 +23,6 @@ from vtalign.training.sharding import require_alike_rows, require_shardable, req
 from vtalign.training.stage import StagePlace, StageSummary, finished, run_stage
 from vtalign.training.tables import print_gate, print_plan, print_recipe, print_summary
 from vtalign.training.trainable import require_adaptable
-
-# How long devices wait for the first one, which decodes and scores the reference alone; a process that dies ends the others at once.
-_PATIENCE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -165,4 +162,4 @@ def _devices(config: TrainConfig) -> PartialState:
     # said where there is no choice too: launched processes would otherwise not know of each other
     on_cpu = config.device == "cpu" or not torch.accelerator.is_available()
     require_supported_launch(on_cpu=on_cpu)
-    return PartialState(cpu=on_cpu, timeout=_PATIENCE)
+    return PartialState(cpu=on_cpu, timeout=PATIENCE)

@@ -20,6 +20,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from vtalign.errors import InputError
+from vtalign.launch import sharding_asked_for
 from vtalign.models.families import Family, under
 from vtalign.models.features import encoder_trains, transformers_model
 from vtalign.training.config import PreferenceStage, StageSettings
@@ -33,7 +34,8 @@ def require_supported_launch(*, on_cpu: bool) -> str:
     Every process reads the whole model and takes its share afterwards: the reference is scored and the margin at step 0 compared
     before anything is spread.
     """
-    if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
+    asked = sharding_asked_for()
+    if asked == "deepspeed":
         if find_spec("deepspeed") is None:
             raise InputError("this launch asks for DeepSpeed, which is not installed: install it, or launch with FSDP2")
         if on_cpu:
@@ -44,7 +46,7 @@ def require_supported_launch(*, on_cpu: bool) -> str:
         if parse_flag_from_env("ACCELERATE_DEEPSPEED_ZERO3_INIT"):
             raise InputError("zero3_init_flag is on: models are read whole here; set it to false")
         return f"zero{stage}"
-    if not parse_flag_from_env("ACCELERATE_USE_FSDP"):
+    if asked is None:
         return "none"
     if os.environ.get("FSDP_VERSION", "1") != "2":
         raise InputError("this launch asks for FSDP version 1, which hides the vision encoder: set fsdp_version to 2")

@@ -18,7 +18,14 @@ def find_benchmark(name: str) -> Benchmark:
     installed = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
     if name not in installed:
         raise InputError(f"benchmark '{name}': unknown (known: {', '.join([*_BUILT_IN, *sorted(installed)])})")
-    found = installed[name].load()
+    try:
+        found = installed[name].load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"benchmark '{name}': entry point {installed[name].value} cannot be imported: {error}") from None
     if not isinstance(found, Benchmark):
         raise InputError(f"benchmark '{name}': entry point {installed[name].value} is a {type(found).__name__}, not a Benchmark")
+    if found.name != name:  # results name the benchmark, and a comparison finds it by that name
+        raise InputError(
+            f"benchmark '{name}': entry point {installed[name].value} calls itself '{found.name}'; give both one name"
+        )
     return found

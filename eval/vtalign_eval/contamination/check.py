@@ -61,10 +61,10 @@ def check_contamination(config: ContaminationConfig, console: Console | None = N
         raise InputError(f"{config.data}: no such data folder")
     if config.videos is not None and not config.videos.is_dir():
         raise InputError(f"videos: {config.videos}: no such folder")
-    items = sorted(benchmark.load(config.data), key=lambda item: item.question_id)
+    items = sorted(benchmark.items(config.data), key=lambda item: item.question_id)
     pairs = read_pairs(config.pairs)
     hashes = {
-        "question_files": {name: file_hash(config.data / name) for name in benchmark.question_files},
+        "question_files": benchmark.file_hashes(config.data),
         "pairs": {path.name: file_hash(path) for path in pair_files(config.pairs)},
     }
     claim_run_folder(config.out, {**config.settings(), "data_hashes": hashes}, "eval contamination")

@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from vtalign_eval.judging import Judged
 from vtalign_eval.tempcompass.grading import Graded
-from vtalign_eval.tempcompass.judge import Judge
 from vtalign_eval.tempcompass.predictions import Predictions
 from vtalign_eval.tempcompass.questions import ASPECTS, CAPTIONING, MULTI_CHOICE, SUB_ASPECTS, YES_NO
 
 Right = Callable[[Graded], bool]
 
 
-def task_figures(graded: Sequence[Graded], judge: Judge | None = None, read: Predictions | None = None) -> dict[str, Any]:
+def task_figures(graded: Sequence[Graded], judged: Judged | None = None, read: Predictions | None = None) -> dict[str, Any]:
     """All figures of one task: `rule`, `lenient` and (with a judge) `judged`, each {avg, aspects, sub_aspects}; counts; biases.
 
     A caption has a judge's figures alone; without a judge the task has none and says `needs_judge`. `avg` is the mean over
@@ -24,9 +24,9 @@ def task_figures(graded: Sequence[Graded], judge: Judge | None = None, read: Pre
         figures["match_rate"] = percent(sum(g.matched for g in graded), len(graded))
         figures["rule"] = accuracies(graded, lambda g: g.correct_by_rule)
         figures["lenient"] = accuracies(graded, lambda g: g.correct_leniently)
-    if judge is not None:
+    if judged is not None:
         figures["judged"] = accuracies(graded, lambda g: g.correct)
-        figures["judge"] = {"name": judge.name, "prompt_hash": judge.prompt_hash}
+        figures["judge"] = judged.judge
     elif captioning:
         figures["needs_judge"] = True
     figures["counts"] = _counts(graded, read)

@@ -1,5 +1,6 @@
 """Files in TempCompass's own layout: what its scripts and its leaderboard read."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,18 +24,22 @@ def write_own_layout(
 ) -> None:
     """By task: `out/predictions/<task>.json`, `out/auto_eval_results/<task>.json` (by rule alone `auto_eval_results_disable_llm`,
     as the scripts name it; there is none for captions without a judge), and all figures in `out/tempcompass.json`.
+
+    What an earlier run with, or without, a judge left under the other name is removed.
     """
+    written, other = (RESULTS_JUDGED, RESULTS_BY_RULE) if judged else (RESULTS_BY_RULE, RESULTS_JUDGED)
+    shutil.rmtree(out / other, ignore_errors=True)
     for task, here in graded.items():
         rows = [(g, {"question": g.item.question, "answer": g.item.answer, "prediction": g.reply}) for g in here]
         _write(out / PREDICTIONS, rows)
         if task != CAPTIONING or judged:
-            _write(out / (RESULTS_JUDGED if judged else RESULTS_BY_RULE), [(g, _result(g)) for g in here])
+            _write(out / written, [(g, _result(g)) for g in here])
     write_json(out / FIGURES, figures)
 
 
 def _result(graded: Graded) -> dict[str, Any]:
     prediction = None if graded.reply is None else clean(graded.reply)
-    said = {} if graded.verdict is None else {"chatgpt-response": graded.verdict.reply}
+    said = {} if graded.verdict is None else {"chatgpt-response": graded.verdict.said}
     if graded.item.task == CAPTIONING:
         return {
             "chatgpt-answer": said.get("chatgpt-response"),

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from vtalign_eval.grade import Grade
 from vtalign_eval.items import Item
-from vtalign_eval.tempcompass.judge import Judge, Verdict
+from vtalign_eval.judging import Judged, Verdict
 from vtalign_eval.tempcompass.lenient import read_leniently
 from vtalign_eval.tempcompass.questions import CAPTIONING, TempCompassItem
-from vtalign_eval.tempcompass.rules import Match, clean, match
+from vtalign_eval.tempcompass.rules import Match, match
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,20 @@ class Graded:
 
     @property
     def grade(self) -> Grade:
+        """By rule alone: figures with a judge stand beside these."""
         choice = None if self.match is None else self.match.choice
-        return Grade(choice, self.correct, self.lenient_choice, self.correct_leniently)
+        return Grade(choice, self.correct_by_rule, self.lenient_choice, self.correct_leniently)
 
 
 def grade_replies(
-    items: Sequence[TempCompassItem], replies: Mapping[str, str | None], judge: Judge | None = None
+    items: Sequence[TempCompassItem], replies: Mapping[str, str | None], judged: Judged | None = None
 ) -> tuple[Graded, ...]:
     """Every item, in order; one whose question id is not in `replies` is missing and wrong."""
-    return tuple(_graded(item, replies.get(item.question_id), item.question_id not in replies, judge) for item in items)
+    verdicts = {} if judged is None else judged.verdicts
+    return tuple(
+        _graded(item, replies.get(item.question_id), item.question_id not in replies, verdicts.get(item.question_id))
+        for item in items
+    )
 
 
 def grade(reply: str | None, item: Item) -> Grade:
@@ -60,12 +65,8 @@ def grade(reply: str | None, item: Item) -> Grade:
     return Grade(None if found is None else found.choice, found is not None and found.correct, lenient, right)
 
 
-def _graded(item: TempCompassItem, reply: str | None, is_missing: bool, judge: Judge | None) -> Graded:
+def _graded(item: TempCompassItem, reply: str | None, is_missing: bool, verdict: Verdict | None) -> Graded:
     captioning = item.task == CAPTIONING
     found = None if captioning else match(reply, item)
     lenient = None if captioning else read_leniently(reply, item)
-    verdict = None
-    # a caption whose multi-choice question is absent cannot be judged
-    if judge is not None and found is None and reply is not None and item.scored_answer:
-        verdict = judge.decide(item, clean(reply))
     return Graded(item, reply, is_missing, found, lenient, verdict)

@@ -5,7 +5,7 @@ Not TempCompass's: its rules are in `vtalign_eval.tempcompass.rules`, and the tw
 
 import re
 
-from vtalign_eval.grade import lenient_choice, mentioned_option, normalise
+from vtalign_eval.grade import mentioned_option, normalise, read_yes_no
 from vtalign_eval.items import Item
 from vtalign_eval.tempcompass.questions import CAPTION_MATCHING, MULTI_CHOICE, YES_NO
 from vtalign_eval.tempcompass.rules import clean, match
@@ -20,21 +20,12 @@ def read_leniently(reply: str | None, item: Item) -> str | None:
     text = clean(reply)
     if item.task == YES_NO:
         # the published rule is a prefix test and finds a no in "None" and "Not sure"
-        return _opening_word(text) or lenient_choice(text, item.options)
+        return read_yes_no(text)
     found = mentioned_option(text, {option: _spellings(option, item.task) for option in item.options})
     if found is None:
         found = _bare_mark(text, item)
     strict = match(reply, item) if found is None else None
     return strict.choice if strict is not None and strict.choice in item.options else found
-
-
-def _opening_word(text: str) -> str | None:
-    """`No. It stands still. Is it day? Yes.` answers our question first: only the first sentence counts."""
-    sentence = re.split(r"[.!?\n]", text.casefold().lstrip(" \n\"'*("), maxsplit=1)[0]
-    words = re.findall(r"[\w'’-]+", sentence)
-    if not words or words[0] not in ("yes", "no"):
-        return None
-    return words[0] if {"yes", "no"} & set(words) == {words[0]} else None
 
 
 def _spellings(option: str, task: str) -> tuple[str, ...]:

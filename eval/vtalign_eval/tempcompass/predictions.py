@@ -1,6 +1,6 @@
 """Stored predictions in TempCompass's layout, brought together with the questions they answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +8,12 @@ from pydantic import AliasChoices, ConfigDict, Field, TypeAdapter, ValidationErr
 
 from vtalign.config import Config
 from vtalign.errors import InputError
-from vtalign_eval.tempcompass.questions import SUFFIXES, TASKS, Place, TempCompassItem, first_error, read_json
+from vtalign_eval.tempcompass.questions import SUFFIXES, Place, TempCompassItem, first_error, read_json
 
 
-class _Prediction(Config):
+class Prediction(Config):
+    """One stored prediction of a file, with the question and (mostly) the right answer beside it."""
+
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, populate_by_name=True)
 
     question: str
@@ -24,7 +26,7 @@ class _Prediction(Config):
         return "prediction" not in self.model_fields_set
 
 
-_FILE = TypeAdapter(dict[str, dict[str, list[_Prediction]]])
+_FILE = TypeAdapter(dict[str, dict[str, list[Prediction]]])
 # The suffix of the first release; some files keep the whole prompt as the question.
 _OLD_SUFFIX = "\nBest Option:"
 
@@ -49,17 +51,6 @@ def prediction_file(task: str) -> str:
     return f"{task}.json"
 
 
-def tasks_in(folder: Path) -> tuple[str, ...]:
-    """Tasks whose predictions the folder holds. Raises InputError where there are none."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder of predictions")
-    found = tuple(task for task in TASKS if (folder / prediction_file(task)).is_file())
-    if not found:
-        wanted = ", ".join(prediction_file(task) for task in TASKS)
-        raise InputError(f"{folder}: holds none of {wanted}; give the folder of one model, such as predictions/video-llava")
-    return found
-
-
 def read_predictions(path: Path, items: Sequence[TempCompassItem]) -> Predictions:
     """The predictions of one task's file for `items`, all of that task.
 
@@ -70,10 +61,17 @@ def read_predictions(path: Path, items: Sequence[TempCompassItem]) -> Prediction
         found = _FILE.validate_python(read_json(path)) if path.read_bytes().strip() else {}
     except ValidationError as error:
         raise first_error(path, error) from None
+    return align(
+        path, {(video_id, aspect): rows for video_id, aspects in found.items() for aspect, rows in aspects.items()}, items
+    )
+
+
+def align(path: Path, given: Mapping[Place, Sequence[Prediction]], items: Sequence[TempCompassItem]) -> Predictions:
+    """Predictions by video and aspect, brought together with `items`, all of one task. Raises InputError naming `path` where not
+    one of its questions is the task's."""
     lists: dict[Place, list[TempCompassItem]] = {}
     for item in items:
         lists.setdefault((item.video_id, item.aspect), []).append(item)
-    given = {(video_id, aspect): rows for video_id, aspects in found.items() for aspect, rows in aspects.items()}
     aligned, reworded = [], 0
     for place, asked in lists.items():
         by_text, by_place = _align(asked, given.get(place, []))
@@ -92,10 +90,10 @@ def read_predictions(path: Path, items: Sequence[TempCompassItem]) -> Prediction
     )
 
 
-Aligned = list[tuple[TempCompassItem, _Prediction]]
+Aligned = list[tuple[TempCompassItem, Prediction]]
 
 
-def _align(asked: Sequence[TempCompassItem], rows: Sequence[_Prediction]) -> tuple[Aligned, Aligned]:
+def _align(asked: Sequence[TempCompassItem], rows: Sequence[Prediction]) -> tuple[Aligned, Aligned]:
     """Pairs of the same question, each used once; and pairs of the same place and answer in lists of the same length."""
     free = dict(enumerate(rows))
     same, rest = [], []
@@ -111,7 +109,7 @@ def _align(asked: Sequence[TempCompassItem], rows: Sequence[_Prediction]) -> tup
     return same, [(item, free[item.index]) for item in moved]
 
 
-def _is_about(row: _Prediction, item: TempCompassItem) -> bool:
+def _is_about(row: Prediction, item: TempCompassItem) -> bool:
     text = row.question
     for suffix in (SUFFIXES[item.task], _OLD_SUFFIX):
         text = text.removesuffix(suffix) if suffix else text

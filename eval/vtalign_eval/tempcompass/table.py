@@ -1,5 +1,6 @@
 """What a person sees of TempCompass figures: per cent with one decimal, as published, both readings in one cell."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -19,14 +20,18 @@ _NOTES = {
 }
 
 
-def print_figures(console: Console, title: str, figures: dict[str, dict[str, Any]]) -> None:
-    """Aspects, sub-aspects, then what was wrong with the predictions. `figures` is by task."""
+def print_figures(console: Console, title: str, figures: dict[str, dict[str, Any]], not_scored: Sequence[str] = ()) -> None:
+    """Aspects, sub-aspects, then what was wrong with the predictions. `figures` is by task; `not_scored`: tasks without any."""
     measured = {task: [r for r in _READINGS if r in found] for task, found in figures.items()}
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    # three readings of three tasks just fit into 80 columns
+    gap = 0 if any(len(readings) > 2 for readings in measured.values()) else 1
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, gap, 0, 0))
     table.add_column("", no_wrap=True)
     for task, readings in measured.items():
-        heading = f"{task.replace('_', ' ')}\n{' / '.join(_READINGS[r] for r in readings) or 'needs a judge'}"
-        table.add_column(heading, justify="right")
+        named = "/\n".join(_READINGS[r] for r in readings) or "needs\na judge"
+        table.add_column(f"{task.replace('_', chr(10))}\n{named}", justify="right")
+    for task in not_scored:
+        table.add_column(f"{task.replace('_', chr(10))}\nnot\nscored", justify="right")
     for kind, names in (("aspects", ASPECTS), ("sub_aspects", [kind for kind in SUB_ASPECTS if kind not in ASPECTS])):
         for name in names:
             cells = [_cell([found[r][kind].get(name) for r in measured[task]]) for task, found in figures.items()]
@@ -42,7 +47,7 @@ def print_figures(console: Console, title: str, figures: dict[str, dict[str, Any
 
 
 def _cell(figures: list[dict[str, Any] | None]) -> str:
-    return " / ".join(f"{figure['accuracy']:.1f}" for figure in figures if figure)
+    return "/".join(f"{figure['accuracy']:.1f}" for figure in figures if figure)
 
 
 def _print_notes(console: Console, task: str, found: dict[str, Any]) -> None:
@@ -51,7 +56,7 @@ def _print_notes(console: Console, task: str, found: dict[str, Any]) -> None:
     if found.get("needs_judge"):
         lines.append("needs a judge: no rule can grade a caption")
     if "judge" in found:
-        lines.append(f"judge {found['judge']['name']}, prompt {found['judge']['prompt_hash']}")
+        lines.append(f"judge {found['judge']['name']}, prompt {found['judge']['prompt_hash']}: {counts['judged']} replies judged")
     if counts.get("unmatched"):
         lines.append(
             f"{counts['unmatched']} replies match no rule; of all, {counts['unparsable_leniently']} are unparsable leniently"

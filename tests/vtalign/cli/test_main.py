@@ -73,6 +73,7 @@ except SystemExit:
         (["eval", "run", "--model", "m", "--data", "d", "--out", "o", "--control", "blindfold"], ["control", "blindfold"]),
         (["eval", "run", "--model", "m", "--data", "d", "--out", "o", "--fail-under", "60"], ["fail_under", "60"]),
         (["eval", "compare", "here", "there"], ["here"]),
+        (["eval", "report", "here"], ["here", "no finished evaluation"]),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(arguments: list[str], parts: list[str], tmp_path: Path) -> None:

@@ -133,6 +133,19 @@ def test_a_key_that_the_server_repeats_is_not_repeated(
     assert isinstance(answer, ServerError) and "This model's *** context length" in answer.detail
 
 
+def test_a_key_in_what_should_be_a_completion_or_a_list_is_not_repeated(
+    connect: Connect, chat_echo: Callable[..., Any], fault_proxy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = chat_echo().url
+    monkeypatch.setenv("MY_KEY", "stop")  # the finish_reason
+    proxy = fault_proxy(url, share=1.0, faults=["content"])
+    (answer,) = connect(proxy.url, key_env="MY_KEY", retries=0).complete(asked(1))
+    assert isinstance(answer, ServerError) and answer.detail.endswith("there is none (finish_reason '***')")
+    monkeypatch.setenv("MY_KEY", "echo")  # the model that it lists
+    with pytest.raises(InputError, match=r"has no chat model 'ecko' \(it lists \*\*\*\)"):
+        connect(url, key_env="MY_KEY", model="ecko").complete(asked(1))
+
+
 def test_an_unknown_model_is_told_with_those_that_are_there(connect: Connect, chat_echo: Callable[..., Any]) -> None:
     server = chat_echo()
     with pytest.raises(InputError, match=r"/v1: has no chat model 'ecko' \(it lists echo\)"):

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
+from vtalign.report.bars import Measure
 from vtalign.report.build_report import BuildReport
-from vtalign.report.demo_report import ArmResult, DemoReport, Measure
+from vtalign.report.comparison_report import ComparisonReport, Paired
+from vtalign.report.conflict_groups import GroupCard, Sibling, TitledStrip
+from vtalign.report.demo_report import ArmResult, DemoReport
+from vtalign.report.eval_report import EvalReport
 from vtalign.report.outcomes import Lengths, StageOutcome
 from vtalign.report.pairs import PairCard
 from vtalign.report.training_report import StageReport, TrainingReport
@@ -159,4 +163,98 @@ def training_data() -> TrainingReport:
         "data": [{"stage": "dpo", "file": "pairs", "hash": "data-0123456789abcdef"}],
         "recipe": "stages:\n- name: dpo\n  " + "long_key: " + "x" * 300 + f"\n# {HOSTILE}\n",
         "versions": {"torch": "2.15.0"},
+    }
+
+
+def group(kind: str) -> GroupCard:
+    """A pair of siblings under a control: eight frames twice each; every text is hostile or endless."""
+    frames = np.random.default_rng(0).integers(0, 256, (8, 48, 64, 3), dtype=np.uint8)
+    times = [f"{k / 2:g} s" for k in range(8)]
+    strips: list[TitledStrip] = [
+        {"title": "the video (all 8 frames)", "frames": frames, "captions": times},
+        {"title": "shown to the model: reversed (all 8 frames)", "frames": frames[::-1], "captions": times},
+    ]
+    first: Sibling = {
+        "video": f"videos/{'long' * 40}.mp4",
+        "answer": "left",
+        "strips": strips,
+        "no_strips": "",
+        "replies": [
+            {"who": "A", "text": f"right {HOSTILE}", "correct": False, "note": "could not be read"},
+            {"who": "B", "text": "left", "correct": True, "note": ""},
+        ],
+    }
+    second: Sibling = {**first, "video": HOSTILE, "strips": [], "no_strips": "no frames: missing"}
+    question = f"Which way does it go? {HOSTILE}\n{'word' * 60}"
+    return {"title": f"order: {kind}", "question": question, "options": ["left", HOSTILE], "siblings": [first, second]}
+
+
+def paired(difference: float) -> Paired:
+    return {
+        "a": 0.5,
+        "b": 0.5 + difference,
+        "difference": difference,
+        "low": difference - 0.1,
+        "high": difference + 0.1,
+        "p_value": 0.0002,
+        "mcnemar": 0.25,
+        "only_a": 3,
+        "only_b": 9,
+        "minimum_detectable": 0.12,
+        "n": 400,
+    }
+
+
+@pytest.fixture
+def eval_data() -> EvalReport:
+    """Two controls, columns of other readings, a benchmark's own table, groups, and something of everything that went wrong."""
+    gain = {"control": 0.5, "gain": 0.25, "low": 0.2, "high": 0.3, "p_value": 0.0002, "minimum_detectable": 0.07}
+    control = {
+        "metrics": {"temporal": measure(0.5), "temporal_strict": measure(0.2)},
+        "aspects": {"order": measure(0.4)},
+        "gains": {"temporal": gain, "temporal_strict": gain},
+        "aspect_gains": {"order": gain},
+        "uncontrolled": 2,
+    }
+    columns = {"accuracy": measure(0.75), "strict": measure(0.5), "likelihood": measure(0.8), "by_moonlight": measure(0.33)}
+    return {
+        "model": f"model {HOSTILE}",
+        "benchmark": "temporal-shapes",
+        "control": "none",
+        "metrics": {"temporal_strict": measure(0.4), "same_answer_rate": measure(0.3), "temporal": measure(0.75)},
+        "aspects": {"order": columns, "attribute_change": {"accuracy": measure(0.6)}},
+        "tasks": {"multi-choice": columns},
+        "events": {"2": {"temporal": measure(0.7)}},
+        "controls": {"shuffled": control, "text": control},  # type: ignore[dict-item]
+        "tables": [
+            {"title": f"As published {HOSTILE}", "headers": ["task", "avg"], "rows": [["yes no", "56.4"], ["captioning", ""]]}
+        ],
+        "groups": {"cards": [group("the same answer to all siblings")], "text": "Of 9 groups, here is 1."},
+        "unread": {
+            "counts": {"replies that could not be read": 4},
+            "videos": {"corrupt": (6, [f"videos/{number}.mp4" for number in range(12)])},
+            "replies": [{"video": "a.mp4", "question": "2 balls?", "reply": f"3 {HOSTILE} {'x' * 900}"}],
+        },
+        "sources": [("data", "f" * 200), ("judge", HOSTILE)],
+    }
+
+
+@pytest.fixture
+def comparison_data() -> ComparisonReport:
+    flip = {"video": "a.mp4", "question": f"First? {HOSTILE}", "answer": "left", "a": None, "b": "y" * 900}
+    side = {"metrics": {"temporal": measure(0.6)}, "aspects": {"order": measure(0.6)}}
+    return {
+        "benchmark": "temporal-shapes",
+        "control": "none",
+        "a": {"name": f"before {HOSTILE}", **side},  # type: ignore[typeddict-item]
+        "b": {"name": "after", **side},  # type: ignore[typeddict-item]
+        "metrics": {"temporal": paired(0.2), "temporal_strict": paired(-0.3), "static": paired(0.0)},
+        "aspects": {"order": {"accuracy": paired(0.2), "likelihood": paired(0.04)}, "speed": {"accuracy": paired(-0.15)}},
+        "flips": {
+            "fixed": {"order": {"count": 41, "shown": [flip] * 20}},  # type: ignore[list-item]
+            "broken": {"order": {"count": 1, "shown": [flip]}},  # type: ignore[list-item]
+        },
+        "groups": {"cards": [group("solved by B and not by A")], "text": "Of 9 groups: 1 solved by B and not by A."},
+        "forced": [f"frame policy fps is 2.0 in A, 1.0 in B {HOSTILE}"],
+        "sources": [("A", "model before")],
     }

@@ -35,5 +35,13 @@ def test_a_gain_that_is_none_is_not_shown_as_one(tmp_path: Path, demo_data: Demo
     assert 'tile good"' not in text and text.count('tile bad"') == 2 and "not within 2 points" in text
 
 
+def test_a_gain_over_few_families_is_neither_good_nor_bad(tmp_path: Path, demo_data: DemoReport) -> None:
+    gain = demo_data["gain"]["dpo_then_sft - sft_only"]
+    gain.update({"ci95": None, "p_value": None, "static_ci95": None})
+    text = written(tmp_path / "report.html", demo_data)
+    assert 'tile good"' not in text and "+12.0" in text
+    assert "points no interval</" in text and "points no interval, not known to be within 2 points" in text
+
+
 def test_same_data_same_bytes(tmp_path: Path, demo_data: DemoReport) -> None:
     assert written(tmp_path / "one.html", demo_data) == written(tmp_path / "two.html", demo_data)

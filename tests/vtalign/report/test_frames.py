@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vtalign.report.frames import MAX_HEIGHT, frame_strip, picture
+from vtalign.report.frames import MAX_HEIGHT, SMALL_HEIGHT, frame_strip, picture, small_picture
 
 
 def decoded(address: str) -> np.ndarray:
@@ -31,3 +31,10 @@ def test_segments_are_numbered_from_one_and_captions_escaped() -> None:
 def test_a_caption_too_few_is_an_error() -> None:
     with pytest.raises(ValueError):
         frame_strip("clean", np.zeros((2, 8, 8, 3), np.uint8), ["0.0 s"])
+
+
+def test_small_pictures_take_the_smaller_encoding_and_are_never_large() -> None:
+    flat, noise = np.full((480, 640, 3), 90, np.uint8), np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    assert small_picture(flat).startswith("data:image/png;") and small_picture(noise).startswith("data:image/jpeg;")
+    image = Image.open(io.BytesIO(base64.b64decode(small_picture(noise).partition(",")[2])))
+    assert image.size == (96, SMALL_HEIGHT) and len(small_picture(noise)) < 12_000

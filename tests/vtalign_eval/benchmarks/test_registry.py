@@ -42,3 +42,25 @@ def test_an_entry_point_must_be_a_benchmark(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.delitem(__import__("sys").modules, "their_benchmark", raising=False)
     with pytest.raises(InputError, match="their_benchmark:BENCHMARK is a int, not a Benchmark"):
         find_benchmark("wrong")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import nowhere_to_be_found\n", r"their_benchmark:BENCHMARK cannot be imported: No module named 'nowhere_to_be_found'"),
+        ("", r"their_benchmark:BENCHMARK cannot be imported: .* no attribute 'BENCHMARK'"),
+        (
+            "from vtalign_eval.benchmarks import Benchmark, grade_options\n"
+            "BENCHMARK = Benchmark('other', lambda data: (), (), grade_options, ('order',))\n",
+            r"their_benchmark:BENCHMARK calls itself 'other'; give both one name",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_entry_point_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str
+) -> None:
+    install(tmp_path, "broken", source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(__import__("sys").modules, "their_benchmark", raising=False)
+    with pytest.raises(InputError, match=message):
+        find_benchmark("broken")

@@ -42,9 +42,10 @@ def test_check_says_what_is_missing_and_how_to_lay_it_out(data: Path) -> None:
         "questions/caption_matching.json",
         "meta_info.json:",
         "videos/:",
+        "1",  # of 1 videos
     ]
     assert said[-2].startswith("layout: a TempCompass folder holds")
-    assert said[-1].startswith("data hash: data-")
+    assert said[-1].startswith("hash of the question files: data-")
 
 
 def test_check_of_no_folder_says_how_to_lay_it_out(tmp_path: Path) -> None:

@@ -83,6 +83,15 @@ def test_without_the_training_files_the_ids_of_the_pairs_are_compared(
     assert (row["kind"], row["benchmark"]["video"], row["training"]["video"]) == ("content", "videos/f3-a.mp4", "x.mp4")
 
 
+def test_tempcompass_ids_are_found_in_training(check: Callable[..., dict[str, Any]], shared_data: Path) -> None:
+    """A benchmark of two layouts, of which a folder holds one; a video of its source under another name."""
+    data = shared_data / "tempcompass"
+    first = json.loads((data / "questions" / "yes_no.json").read_text(encoding="utf-8"))
+    name = next(video for video in first if video.isdigit())
+    found = check([make_pair(f"clips/{name}.mp4"), make_pair("clips/other.mp4")], data=data, benchmark="tempcompass")
+    assert found["checks"]["name"]["matches"] >= 1 and found["checks"]["text"]["matches"] == 0
+
+
 def test_the_gate_closes_after_everything_is_written(check: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     with pytest.raises(GateNotMet, match="1 matches, 3 questions"):
         check([make_pair("f0-a.mp4")], fail_on_match=True)

@@ -1,14 +1,17 @@
 """Published files of two models, where they are: figures to the decimal, and every rating item by item."""
 
 import json
+import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from vtalign_eval.judging import Judged, Verdict
 from vtalign_eval.tempcompass.figures import accuracies, task_figures
 from vtalign_eval.tempcompass.grading import Graded, grade_replies
-from vtalign_eval.tempcompass.judge import Judge, Verdict
+from vtalign_eval.tempcompass.judge_prompts import judge_question, read_choice, read_verdict
 from vtalign_eval.tempcompass.predictions import read_predictions
 from vtalign_eval.tempcompass.questions import ASPECTS, CAPTIONING, MATCHED_TASKS, SUB_ASPECTS, TempCompassItem, load_questions
 from vtalign_eval.tempcompass.rules import clean
@@ -68,16 +71,30 @@ def items(folder: Path) -> tuple[TempCompassItem, ...]:
 
 
 def graded(
-    folder: Path, items: tuple[TempCompassItem, ...], model: str, task: str, judge: Judge | None = None
+    folder: Path, items: tuple[TempCompassItem, ...], model: str, task: str, judged: Judged | None = None
 ) -> tuple[Graded, ...]:
     asked = [item for item in items if item.task == task]
     read = read_predictions(folder / "predictions" / model / f"{task}.json", asked)
     assert (read.missing, read.unknown, read.reworded) == (0, 0, 0)
-    return grade_replies(asked, read.replies, judge)
+    return grade_replies(asked, read.replies, judged)
 
 
+@cache
 def stored(folder: Path, task: str) -> Nested:
     return json.loads((folder / "auto_eval_results" / "video-llava" / f"{task}.json").read_text())
+
+
+def stored_row(folder: Path, item: TempCompassItem) -> dict[str, Any]:
+    return stored(folder, item.task)[item.video_id][item.aspect][item.index]
+
+
+def published_choice(said: str, answer: str) -> bool:
+    """`eval_captioning.py` asks for a whole option and looks for the letters in it; our own prompt asks for the letter alone."""
+    return set(re.findall(r"\b([A-D])\.", said)) == {answer[0]} and said[:1] == answer[0]
+
+
+def all_rows(nested: Nested) -> list[dict[str, Any]]:
+    return [row for aspects in nested.values() for asked in aspects.values() for row in asked]
 
 
 def rows(figures: dict[str, Any]) -> tuple[list[float], list[float]]:
@@ -117,14 +134,33 @@ def test_every_stored_rating_by_rule(folder: Path, items: tuple[TempCompassItem,
 
 @pytest.mark.parametrize("task", STORED)
 def test_figures_with_the_stored_verdicts(folder: Path, items: tuple[TempCompassItem, ...], task: str) -> None:
-    published = stored(folder, task)
+    """What the published judge was asked is what ours would be, and its words, read by us, give the published figures."""
+    verdicts = {}
+    for g in graded(folder, items, "video-llava", task):
+        row = stored_row(folder, g.item)
+        question = judge_question(g.item, g.reply)
+        said = row.get("chatgpt-answer") if task == CAPTIONING else row.get("chatgpt-response")
+        assert (question is None) == (said is None)
+        if question is not None and said is not None:
+            # the stored captions of some items were graded against older options
+            read = published_choice(said, row["gt-answer"]) if task == CAPTIONING else question.read(said)
+            assert (read is True) == (row["rating"] == 1), said
+            verdicts[g.item.question_id] = Verdict(read, said)
+    judged = Judged("gpt-3.5-turbo-1106", "stored", verdicts)
+    assert rows(accuracies(graded(folder, items, "video-llava", task, judged), lambda g: g.correct)) == STORED[task]
 
-    def decide(item: TempCompassItem, reply: str) -> Verdict:
-        row = published[item.video_id][item.aspect][item.index]
-        return Verdict(row["rating"] == 1, row.get("chatgpt-response") or row.get("chatgpt-answer") or "")
 
-    judge = Judge("gpt-3.5-turbo-1106", "stored", decide)
-    assert rows(accuracies(graded(folder, items, "video-llava", task, judge), lambda g: g.correct)) == STORED[task]
+def test_the_words_of_the_stored_judge(folder: Path, items: tuple[TempCompassItem, ...]) -> None:
+    """Its seven verdicts on captions that no rule matches, and its answers about captions: ours accepts none that it rated wrong."""
+    matching = [row for row in all_rows(stored(folder, "caption_matching")) if not row["match_success"]]
+    assert [read_verdict(row["chatgpt-response"]) for row in matching] == [row["rating"] == 1 for row in matching]
+    assert sum(row["rating"] for row in matching) == 1 and len(matching) == 7
+    rated = [(item, stored_row(folder, item)) for item in items if item.task == CAPTIONING]
+    read = [read_choice(row["chatgpt-answer"], item.scored_question, row["gt-answer"]) for item, row in rated]
+    accepted = [row["rating"] == 1 for (_, row), right in zip(rated, read, strict=True) if right]
+    # eleven right ones name options that the questions have no more, or with other words
+    assert all(accepted) and sum(row["rating"] for _, row in rated) - len(accepted) == 11
+    assert len(read) == 2004 and read.count(None) == 140
 
 
 def test_captions_without_a_judge_have_no_figure(folder: Path, items: tuple[TempCompassItem, ...]) -> None:

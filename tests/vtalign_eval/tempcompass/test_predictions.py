@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from vtalign.errors import InputError
-from vtalign_eval.tempcompass.predictions import Predictions, read_predictions, tasks_in
+from vtalign_eval.tempcompass.predictions import Predictions, read_predictions
 from vtalign_eval.tempcompass.questions import load_questions
+from vtalign_eval.tempcompass.stored import stored_files
 
 
 def read(data: Path, content: Any, task: str = "yes_no") -> Predictions:
@@ -85,6 +86,6 @@ def test_a_file_of_another_kind_is_refused(tempcompass: Path, content: Any, mess
 
 def test_folders_without_predictions(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
-        tasks_in(tmp_path / "nowhere")
+        stored_files(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"holds none of multi-choice\.json"):
-        tasks_in(tmp_path)
+        stored_files(tmp_path)

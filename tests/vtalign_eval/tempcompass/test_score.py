@@ -12,8 +12,6 @@ from rich.console import Console
 from vtalign.errors import GateNotMet, InputError
 from vtalign_eval.compare import compare_runs
 from vtalign_eval.score import ScoreConfig, run_score
-from vtalign_eval.tempcompass.judge import Judge, Verdict
-from vtalign_eval.tempcompass.questions import TempCompassItem
 
 QUIET = Console(quiet=True)
 
@@ -88,23 +86,6 @@ def test_who_says_the_same_of_siblings_gets_no_group_right(tempcompass: Path, pe
     assert (task["strict"]["value"], task["same_answer_rate"]["value"]) == (0.0, 1.0)
 
 
-def test_a_judge_sees_what_no_rule_matches_and_its_failure_is_wrong(tempcompass: Path, perfect: Path) -> None:
-    edit(perfect, "multi-choice", lambda found: found["1"]["direction"][0].update(prediction="leftwards"))
-    edit(perfect, "yes_no", lambda found: found["1"]["direction"][0].update(prediction="surely"))
-    seen: list[tuple[str, str]] = []
-
-    def decide(item: TempCompassItem, reply: str) -> Verdict:
-        seen.append((item.task, reply))
-        return Verdict(None, "") if item.task == "yes_no" else Verdict(True, "Correct")
-
-    results = run_score(config(tempcompass, perfect), QUIET, Judge("a-judge", "hash", decide))
-    assert seen == [("multi-choice", "leftwards"), ("yes_no", "surely"), ("captioning", "B. left")]
-    assert averages(results, "rule") == {"multi-choice": 66.7, "yes_no": 66.7, "caption_matching": 100.0}
-    assert averages(results, "judged") == {"multi-choice": 100.0, "yes_no": 66.7, "caption_matching": 100.0, "captioning": 100.0}
-    task = results["vtalign"]["tempcompass"]["yes_no"]
-    assert task["counts"]["judge_failed"] == 1 and task["judge"] == {"name": "a-judge", "prompt_hash": "hash"}
-
-
 def test_two_scored_models_are_compared(tempcompass: Path, perfect: Path, tmp_path: Path) -> None:
     worse = tmp_path / "worse"
     worse.mkdir()
@@ -132,6 +113,13 @@ def test_other_predictions_do_not_go_into_the_same_folder(tempcompass: Path, per
     (perfect / "yes_no.json").write_text("{}")
     with pytest.raises(InputError, match="holds another run"):
         run_score(config(tempcompass, perfect), QUIET)
+
+
+def test_scores_have_a_page_without_frames(tempcompass: Path, perfect: Path) -> None:
+    run_score(config(tempcompass, perfect), QUIET)
+    page = (tempcompass.parent / "scored" / "report.html").read_text()
+    assert "TempCompass, as published" in page and "needs a judge" in page
+    assert "<img" not in page and "No frames are shown" in page
 
 
 def test_torch_is_not_imported() -> None:

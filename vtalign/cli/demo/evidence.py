@@ -11,7 +11,8 @@ from vtalign.cli.demo.arms import Arm
 from vtalign.cli.demo.loop import Seed
 from vtalign.preference.pair import PreferencePair
 from vtalign.preference.schema import read_pairs
-from vtalign.report.demo_report import CURVES, METRICS, ArmResult, Curves, DemoReport, Measure
+from vtalign.report.bars import Measure
+from vtalign.report.demo_report import CURVES, METRICS, ArmResult, Curves, DemoReport
 from vtalign.report.pairs import PairCard, StripData
 from vtalign.video.frames import FrameStore
 from vtalign.video.sample import FramePolicy
@@ -75,9 +76,10 @@ def _arm(arm: Arm, seeds: Sequence[Seed]) -> ArmResult:
 
 
 def _measure(entries: Sequence[Mapping[str, Any]], chance: float | None) -> Measure:
-    """Mean over seeds; the interval too, which is that of one seed and so too wide rather than too narrow."""
+    """Mean over seeds; the interval too, which is that of one seed and so too wide rather than too narrow. None if a seed has none."""
     count = len(entries)
-    low, high = (sum(entry["ci95"][side] for entry in entries) / count for side in (0, 1))
+    bounds = [entry["ci95"] for entry in entries if entry["ci95"] is not None]
+    low, high = (sum(pair[side] for pair in bounds) / count if len(bounds) == count else None for side in (0, 1))
     return {
         "value": sum(e["value"] for e in entries) / count,
         "low": low,

@@ -80,12 +80,17 @@ def _print(console: Console, summary: dict[str, Any], out: Path) -> None:
         aspects,
     )
     for name, row in summary["gain"].items():
-        spans = [f"[{100 * low:+.1f}, {100 * high:+.1f}]" for low, high in (row["ci95"], row["static_ci95"])]
-        temporal = f"temporal {100 * row['temporal']:+.1f} points {spans[0]}, p {row['p_value']:.4f}"
+        spans = [_span(row["ci95"]), _span(row["static_ci95"])]
+        temporal = f"temporal {100 * row['temporal']:+.1f} points {spans[0]}"
+        temporal += "" if row["p_value"] is None else f", p {row['p_value']:.4f}"
         console.print(
             f"{name}: {temporal}; static {100 * row['static']:+.1f} {spans[1]}", markup=False, highlight=False, soft_wrap=True
         )
     console.print(f"{summary['seconds']:.0f} s. The evidence: {out / 'report.html'} and {out / 'summary.json'}", soft_wrap=True)
+
+
+def _span(bounds: list[float] | None) -> str:
+    return "(no interval: too few families)" if bounds is None else f"[{100 * bounds[0]:+.1f}, {100 * bounds[1]:+.1f}]"
 
 
 def _print_arms(console: Console, title: str, rows: dict[str, list[float]], columns: Iterable[str]) -> None:

@@ -44,8 +44,7 @@ def test_summary_has_the_promised_shape(folder: Path) -> None:
         other = name.removeprefix("dpo_then_sft - ")
         difference = summary["arms"]["dpo_then_sft"]["temporal"] - summary["arms"][other]["temporal"]
         assert gain["temporal"] == pytest.approx(difference)
-        assert gain["ci95"][0] <= gain["temporal"] <= gain["ci95"][1] and 0 <= gain["p_value"] <= 1
-        assert gain["static_ci95"][0] <= gain["static"] <= gain["static_ci95"][1]
+        assert (gain["ci95"], gain["p_value"], gain["static_ci95"]) == (None, None, None), "so few videos are too few families"
 
 
 def test_report_is_one_offline_page_with_pictures(folder: Path) -> None:
