@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vtalign.launch import Ranks
 from vtalign.video.frames import FrameStore
@@ -18,6 +17,7 @@ from vtalign_eval.config import EvalConfig
 from vtalign_eval.judging.judge import Judge
 from vtalign_eval.likelihood import LIKELIHOODS, LikelihoodLog
 from vtalign_eval.predict import PREDICTIONS, Question, ReplyLog, predict, windows
+from vtalign_eval.progress import progress_bars
 from vtalign_eval.rank_files import failures_handed_over, hand_over_failures, share_of
 from vtalign_eval.reply import Reply
 from vtalign_eval.views import ShownVideos, show
@@ -90,11 +90,8 @@ def _ask(
     """Answer into `log`, and score options into `likelihoods`, what is not there yet. Returns the failed replies, by key."""
     waiting = Counter(question.key for question in todo)
     failed: dict[str, Reply] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     videos = sorted({question.item.video for question in todo})
-    # bars belong to the terminal, not into a file that the table is sent to
-    bar_console = Console(stderr=True, quiet=console.quiet)
-    with Progress(*columns, console=bar_console) as bars, DecodeWorkers(config.decode_workers, config.decode) as workers:
+    with progress_bars(console) as bars, DecodeWorkers(config.decode_workers, config.decode) as workers:
         looking = bars.add_task("videos", total=len(videos))
         asking = bars.add_task("questions", total=len(todo))
 
