@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vtalign.launch import Ranks
 from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeWorkers
-from vtalign.video.sample import FramePolicy
 from vtalign_eval.answerer import Answerer
 from vtalign_eval.benchmarks import Benchmark
 from vtalign_eval.config import EvalConfig
 from vtalign_eval.judging.judge import Judge
 from vtalign_eval.likelihood import LIKELIHOODS, LikelihoodLog
 from vtalign_eval.predict import PREDICTIONS, Question, ReplyLog, predict, windows
+from vtalign_eval.progress import progress_bars
 from vtalign_eval.rank_files import failures_handed_over, hand_over_failures, share_of
 from vtalign_eval.reply import Reply
-from vtalign_eval.views import ShownVideos, show
+from vtalign_eval.views import show
 
 if TYPE_CHECKING:
     from vtalign.models.video_lm import VideoLM
@@ -90,11 +89,8 @@ def _ask(
     """Answer into `log`, and score options into `likelihoods`, what is not there yet. Returns the failed replies, by key."""
     waiting = Counter(question.key for question in todo)
     failed: dict[str, Reply] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     videos = sorted({question.item.video for question in todo})
-    # bars belong to the terminal, not into a file that the table is sent to
-    bar_console = Console(stderr=True, quiet=console.quiet)
-    with Progress(*columns, console=bar_console) as bars, DecodeWorkers(config.decode_workers, config.decode) as workers:
+    with progress_bars(console) as bars, DecodeWorkers(config.decode_workers, config.decode) as workers:
         looking = bars.add_task("videos", total=len(videos))
         asking = bars.add_task("questions", total=len(todo))
 
@@ -113,7 +109,7 @@ def _ask(
             bars.advance(looking, count)
 
         shown = show(config.data, videos, lm.policy, config.control, config.seed, workers, on_video)
-        store = frame_store(config, shown, lm.policy, workers)
+        store = FrameStore(config.data, shown.paths, lm.policy, reader=config.reader, workers=workers, cache=config.frame_cache)
         answered_before = sum(q.key in log.replies for q in todo)
         predict(lm, _unanswered(todo, log), shown, store, config.batch_size, on_batch)
         if likelihoods:
@@ -131,7 +127,3 @@ def _unanswered(questions: Sequence[Question], log: ReplyLog) -> list[Question]:
         if question.key not in log.replies:
             found.setdefault(question.key, question)
     return list(found.values())
-
-
-def frame_store(config: EvalConfig, shown: ShownVideos, policy: FramePolicy, workers: DecodeWorkers) -> FrameStore:
-    return FrameStore(config.data, shown.paths, policy, reader=config.reader, workers=workers, cache=config.frame_cache)

@@ -40,25 +40,26 @@ def columns_of(outcomes: Sequence[Outcome], benchmark: Benchmark) -> dict[Key, C
         ("metrics", "yes_rate"): _share(yes_no, lambda o: o.choice is not None and o.choice.casefold() == "yes"),
     }
     for aspect in (*benchmark.temporal_aspects, *benchmark.static_aspects):
-        asked = [o for o in outcomes if o.aspect == aspect]
-        columns["aspects", aspect, "accuracy"] = _accuracy(asked)
-        columns["aspects", aspect, "strict"] = _over_groups(asked, _all_right)
-        columns["aspects", aspect, "same_answer_rate"] = _over_groups(asked, _all_same)
-        columns["aspects", aspect, "lenient"] = _share(asked, lambda o: o.lenient_correct)
-        columns["aspects", aspect, "likelihood"] = _likelihood(asked)
+        columns |= _columns_at(("aspects", aspect), [o for o in outcomes if o.aspect == aspect])
     for task in sorted({o.task for o in outcomes if o.task}):
-        asked = [o for o in outcomes if o.task == task]
-        columns["tasks", task, "accuracy"] = _accuracy(asked)
-        columns["tasks", task, "strict"] = _over_groups(asked, _all_right)
-        columns["tasks", task, "same_answer_rate"] = _over_groups(asked, _all_same)
-        columns["tasks", task, "lenient"] = _share(asked, lambda o: o.lenient_correct)
-        columns["tasks", task, "likelihood"] = _likelihood(asked)
+        columns |= _columns_at(("tasks", task), [o for o in outcomes if o.task == task])
     for events in sorted({o.events for o in outcomes if o.events is not None}):
         here = [o for o in outcomes if o.events == events]
         columns["events", str(events), "temporal"] = _accuracy([o for o in here if o.aspect in benchmark.temporal_aspects])
         for aspect in (*benchmark.temporal_aspects, *benchmark.static_aspects):
             columns["events", str(events), aspect] = _accuracy([o for o in here if o.aspect == aspect])
     return columns | judged
+
+
+def _columns_at(place: Key, outcomes: Sequence[Outcome]) -> dict[Key, Column]:
+    """The columns of one aspect or task."""
+    return {
+        (*place, "accuracy"): _accuracy(outcomes),
+        (*place, "strict"): _over_groups(outcomes, _all_right),
+        (*place, "same_answer_rate"): _over_groups(outcomes, _all_same),
+        (*place, "lenient"): _share(outcomes, lambda o: o.lenient_correct),
+        (*place, "likelihood"): _likelihood(outcomes),
+    }
 
 
 def graded_by_rule(outcomes: Sequence[Outcome], benchmark: Benchmark) -> list[Outcome]:

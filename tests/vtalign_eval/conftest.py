@@ -2,19 +2,23 @@
 
 import json
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 import pytest
 from rich.console import Console
 
+from vtalign.video.isolated import DecodeWorkers
 from vtalign_eval.config import EvalConfig
 from vtalign_eval.judging import JudgeConfig
 from vtalign_eval.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from vtalign.models.video_lm import VideoLM
 
 FAMILIES, ASPECTS = 4, ("order", "direction", "static")
 
@@ -48,6 +52,19 @@ def _question_row(video: str, family: str, aspect: str, answer: str, **changes: 
         "answer": answer,
     }
     return row | changes
+
+
+@pytest.fixture(scope="module")
+def lm(tiny_checkpoint: Path) -> "VideoLM":
+    from vtalign.models.load import load_video_lm
+
+    return load_video_lm(tiny_checkpoint, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[DecodeWorkers]:
+    with DecodeWorkers(1) as pool:
+        yield pool
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ import pytest
 from rich.console import Console
 
 from vtalign.errors import InputError
-from vtalign.models.load import load_video_lm
 from vtalign.models.requests import Row
 from vtalign.models.video_lm import VideoLM
 from vtalign.video.frames import FrameStore
@@ -104,17 +103,6 @@ def tempcompass_like(tmp_path: Path, shapes: Path) -> Path:
     for task, row in rows.items():
         (folder / "questions" / f"{task}.json").write_text(json.dumps({"f0-a": {"direction": [row]}}))
     return folder
-
-
-@pytest.fixture(scope="module")
-def lm(tiny_checkpoint: Path) -> VideoLM:
-    return load_video_lm(tiny_checkpoint, device="cpu")
-
-
-@pytest.fixture(scope="module")
-def workers() -> Iterator[DecodeWorkers]:
-    with DecodeWorkers(1) as pool:
-        yield pool
 
 
 @pytest.fixture

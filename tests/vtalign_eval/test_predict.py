@@ -1,10 +1,9 @@
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from vtalign.errors import InputError
-from vtalign.models.load import load_video_lm
 from vtalign.models.video_lm import VideoLM
 from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeWorkers
@@ -15,17 +14,6 @@ from vtalign_eval.predict import Question, Reply, ReplyLog, predict, question_ke
 from vtalign_eval.views import show
 
 ITEM = Item("q0", "v.mp4", "f", "order", "which ?", ("a", "b"), "a")
-
-
-@pytest.fixture(scope="module")
-def lm(tiny_checkpoint: Path) -> VideoLM:
-    return load_video_lm(tiny_checkpoint, device="cpu")
-
-
-@pytest.fixture(scope="module")
-def workers() -> Iterator[DecodeWorkers]:
-    with DecodeWorkers(1) as pool:
-        yield pool
 
 
 def questions_of(data: Path) -> list[Question]:

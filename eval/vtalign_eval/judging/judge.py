@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vtalign.errors import InputError
 from vtalign.ids import stable_id
@@ -15,6 +14,7 @@ from vtalign_eval.items import Item
 from vtalign_eval.judging.config import JudgeConfig
 from vtalign_eval.judging.question import Judged, JudgeQuestion, Judging, Verdict
 from vtalign_eval.judging.verdict_log import VerdictLog, VerdictRow
+from vtalign_eval.progress import progress_bars
 
 _VERSION = 2  # rises whenever the same prompt would be asked or its reply read in another way
 UNREADABLE = "unreadable"
@@ -95,8 +95,7 @@ class Judge:
         self.check()
         keys, questions = list(pending), list(pending.values())
         failed: dict[str, Said] = {}
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True, quiet=console.quiet)) as bars:
+        with progress_bars(console) as bars:
             bar = bars.add_task("verdicts", total=len(questions))
 
             def on_said(place: int, said: Said) -> None:
