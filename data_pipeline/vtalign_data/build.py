@@ -160,7 +160,18 @@ class _Build:
         told = telling.views(perturbed_views)
         candidates = telling.candidates(perturbed_views, described, told, placeholders)
         annotated = (
-            [annotated_candidates(self._stage, config, self.root, self.model, self._scanned, perturbed_views, frames)]
+            [
+                annotated_candidates(
+                    self._stage,
+                    config,
+                    self.root,
+                    self.model,
+                    self._scanned,
+                    self.listing.annotations(),
+                    perturbed_views,
+                    frames,
+                )
+            ]
             if config.annotations is not None
             else []
         )

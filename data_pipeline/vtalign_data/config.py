@@ -275,7 +275,12 @@ class BuildConfig(Config):
     @model_validator(mode="after")
     def _annotations_are_used(self) -> Self:
         if (self.annotations is not None) != ("annotation" in self.sources):
-            raise ValueError("source annotation and the settings under annotations (its file) go together")
+            raise ValueError("source annotation and the settings under annotations go together")
+        if self.annotations is not None and self.annotations.file is None and not self.columns.has_annotations:
+            raise ValueError(
+                "annotations.file: missing; or map the columns of the manifest that are captions, or questions and answers: "
+                "columns.question=NAME columns.answer=NAME"
+            )
         return self
 
     @model_validator(mode="after")

@@ -8,35 +8,18 @@ from pydantic import Field, field_validator, model_validator
 
 from vtalign.config import Config
 from vtalign.judging.config import JudgeConfig
-
-
-class AnnotationColumns(Config):
-    """Which columns (JSONL: keys) hold what. A row may have a caption, a question with its answer, or both."""
-
-    video: str = Field("video", min_length=1, description="path of the video, relative to the root of the videos")
-    caption: str | None = Field(None, min_length=1, description="a true caption of the video, or a list of them")
-    question: str | None = Field("question", min_length=1, description="a question about the video")
-    answer: str | None = Field(
-        "answer",
-        min_length=1,
-        description="the right answer; where there are options: the text of one, its letter, or its number from 0",
-    )
-    options: str | None = Field("options", min_length=1, description="list of options, null or absent where there are none")
-
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
-        if (self.question is None) != (self.answer is None):
-            raise ValueError("question and answer go together")
-        if self.question is None and self.caption is None:
-            raise ValueError("name a caption column, or question and answer")
-        return self
+from vtalign_data.ingest_config import ColumnConfig
 
 
 class AnnotationConfig(Config):
     """RRPO's way (arXiv 2504.12083): the model answers on perturbed views; what it gets wrong there is rejected, the truth chosen."""
 
-    file: Path = Field(description="annotations of the videos, .jsonl or .parquet, joined with them by path")
-    columns: AnnotationColumns = AnnotationColumns()
+    file: Path | None = Field(
+        None,
+        description="annotations of the videos, .jsonl, .csv, .tsv or .parquet, joined with them by path, its columns mapped under "
+        "`columns` here; without one the manifest's own are taken, mapped under the build's `columns`",
+    )
+    columns: ColumnConfig = ColumnConfig()
     require_known: bool = Field(
         False, description="ask on the clean view as well, and leave out questions that the model gets wrong there too"
     )
@@ -56,6 +39,14 @@ class AnnotationConfig(Config):
         0.5, ge=0, lt=1, description="a caption whose words overlap more (token F1) with the true one is not called wrong by rule"
     )
     judge: JudgeConfig | None = Field(None, description="decides what no rule does; without one that is left out, and counted")
+
+    @model_validator(mode="after")
+    def _columns_of_the_file(self) -> Self:
+        if self.file is None and self.columns != ColumnConfig():
+            raise ValueError("columns are those of a file: name it, or map the manifest's under the build's `columns`")
+        if self.file is not None and not self.columns.has_annotations:
+            raise ValueError("columns: say which column of the file is the caption, or which are question and answer")
+        return self
 
     @field_validator("options_prompt", "yes_no_prompt", "open_prompt")
     @classmethod

@@ -1,6 +1,6 @@
 """The stages of source annotation in a build: the user's rows, the model's answers on perturbed views, what of them is wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vtalign.ids import stable_id
@@ -21,10 +21,11 @@ def annotated_candidates(
     root: Path,
     model: RunModel,
     scanned: Stage,
+    said_at_listing: Iterable[tuple[str, int, str]],
     perturbed_views: Sequence[Sequence[Row]],
     frames: FrameStore,
 ) -> Stage:
-    """The stage with the candidate pairs of the annotations, which may be none.
+    """The stage with the candidate pairs of the annotations, which may be none. `said_at_listing`: (path, row, JSON) of the manifest.
 
     Raises InputError where the file or the judge cannot be used, RunFailed where no row is about a video of the build.
     """
@@ -35,13 +36,17 @@ def annotated_candidates(
         judge.check()
     paths = {rows[0]["video_id"]: rows[0]["video"] for rows in perturbed_views}
     known = {row["video"]: (row["video_id"], paths[row["video_id"]]) for row in scanned.rows() if row["video_id"] in paths}
+    if settings.file is not None:
+        rows = table.read_annotations(settings.file, settings.columns, root)
+    else:
+        rows = [table.Placed(f"{config.videos.name}:{row}", path, annotation) for path, row, annotation in said_at_listing]
     joined = run_stage(
         "06-annotations",
         ("row", "annotation"),
         table.SCHEMA,
-        table.read_rows(settings.file, settings.columns),
-        lambda placed: stable_id("row", repr(placed)),  # by content: a file that changed is another input
-        lambda batch: table.join(batch, settings.columns, root, known),
+        rows,
+        lambda row: stable_id("row", repr(row)),  # by content: a file that changed is another input
+        lambda batch: table.join(batch, known),
         config.batch_size,
     )
     said = table.by_video(joined.rows())

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from vtalign.choices import normalise
 from vtalign_data.ingest_config import ColumnConfig
 from vtalign_data.stage import Row
 
@@ -27,6 +28,9 @@ SCHEMA = pa.schema(
         ("id", pa.string()),  # the user's own id of the row
     ]
 )
+
+
+_MOST_OPTIONS = 26  # one letter each
 
 
 class BadValue(ValueError):
@@ -108,9 +112,20 @@ def _texts(value: Any, column: str) -> list[str]:
 
 def _options(values: dict[str, Any], columns: ColumnConfig) -> list[str]:
     names = columns.option_columns
-    if len(names) != 1:
-        return [text for name in names if (text := _plain(values.get(name), name)) is not None]
-    value, name = values.get(names[0]), names[0]
+    if len(names) == 1:
+        found = [_plain(item, names[0]) for item in _listed_options(values.get(names[0]), names[0])]
+    else:
+        found = [_plain(values.get(name), name) for name in names]
+    options = [text for text in found if text is not None]
+    plain = {normalise(option) for option in options}
+    if options and (not 2 <= len(options) <= _MOST_OPTIONS or "" in plain or len(plain) < len(options)):
+        said = f"expected 2 to {_MOST_OPTIONS} options that differ from each other, got {options!r:.80}"
+        raise BadValue("bad_annotation", f"{', '.join(names)}: {said}")
+    return options
+
+
+def _listed_options(value: Any, name: str) -> list[Any]:
+    """A list, or its JSON, as CSV has it."""
     if isinstance(value, str) and value.strip():
         try:
             value = json.loads(value)
@@ -120,13 +135,14 @@ def _options(values: dict[str, Any], columns: ColumnConfig) -> list[str]:
         return []
     if not isinstance(value, list):
         raise BadValue("wrong_type", f"{name}: expected a list of options, got {type(value).__name__}")
-    return [text for item in value if (text := _plain(item, name)) is not None]
+    return value
 
 
 def _right_option(answer: str, options: list[str], column: str) -> str:
     """The option that `answer` names: by its text, else by its letter (A, B, ..), else by its number from 0."""
-    if answer in options:
-        return answer
+    for option in options:
+        if normalise(option) == normalise(answer):
+            return option
     plain = answer.strip()
     number = int(plain) if plain.isascii() and plain.isdigit() and len(plain) < 4 else None
     if len(plain) == 1 and plain.isascii() and plain.isalpha():

@@ -60,13 +60,15 @@ def _manifest_source(videos: Path, root: Path | None, columns: ColumnConfig, ext
     root = root if root is not None else videos.parent
     if not root.is_dir():
         raise InputError(f"{root}: no such folder (root of the manifest {videos})")
-    entries = partial(_manifest_entries, videos, str(root.resolve()), columns, extensions)
+    entries = partial(manifest_entries, videos, root, columns, extensions)
     return Source(root, entries, f"{videos}: this manifest lists no videos", videos.name)
 
 
-def _manifest_entries(
-    manifest: Path, root: str, columns: ColumnConfig, extensions: frozenset[str] | None
+def manifest_entries(
+    manifest: Path, root: Path, columns: ColumnConfig, extensions: frozenset[str] | None = None
 ) -> Iterator[Entry | BadEntry]:
+    """What the rows of a manifest name and say, in its order. Raises InputError where it cannot be read or lacks a column."""
+    base = str(root.resolve())
     for record in read_manifest(manifest, columns):
         place = f"{manifest.name}:{record.row}"
         if isinstance(record, BadRow):
@@ -85,4 +87,4 @@ def _manifest_entries(
         if extensions is not None and Path(path).suffix.lower() not in extensions:
             yield BadEntry(place, "filtered", "extension", f"{path}: not one of {' '.join(sorted(extensions))}")
         else:
-            yield Entry(relative_path(path, root), record.row, annotation)
+            yield Entry(relative_path(path, base), record.row, annotation)

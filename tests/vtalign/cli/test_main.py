@@ -63,7 +63,7 @@ except SystemExit:
         (["train", "nowhere.yaml"], ["nowhere.yaml: no such config file", "demo"]),
         (["data", "build", "--colour", "red"], ["--colour"]),
         (["data", "build", "videos=x", "model=y", "out=z", "sed=1"], ["sed", "unknown key"]),
-        (["data", "build", "--videos", "x"], ["model", "is required"]),
+        (["data", "build", "--videos", "x", "--out", "y"], ["model", "is required"]),
         (["data", "synth", "corpus", "--videos", "many"], ["--videos", "integer"]),
         (["data", "export", "pairs", "--videos", ".", "--out", "o", "--to", "csv"], ["to", "ms-swift", "csv"]),
         (["data", "export", "pairs", "--videos", ".", "--out", "o", "--to", "trl"], ["pairs: no such file or folder"]),

@@ -24,6 +24,9 @@ Make = Callable[..., BuildConfig]
 ROOMY = {"filters": {"max_length_ratio": 99, "max_length_ratio_question": 99}, "balance": {"max_accuracy": 1}}
 GRID = [{"name": "mask", "strength": 8}, {"name": "local_shuffle", "strength": 4}, {"name": "reverse", "strength": 2}]
 
+QUESTIONS = {"question": "question", "answer": "answer", "options": "options"}
+COLUMNS = {"caption": "caption", **QUESTIONS}
+
 
 @pytest.fixture(scope="module")
 def annotations(troubled_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -42,8 +45,8 @@ def annotations(troubled_videos: Path, tmp_path_factory: pytest.TempPathFactory)
     return file
 
 
-def configured(make_config: Make, out: Path, annotations: Path, **changes: Any) -> BuildConfig:
-    about = {"file": str(annotations), "columns": {"caption": "caption"}, "max_new_tokens": 8}
+def configured(make_config: Make, out: Path, file: Path | None, mapped: dict[str, str] = COLUMNS, **changes: Any) -> BuildConfig:
+    about = {"max_new_tokens": 8, **({"file": str(file), "columns": mapped} if file is not None else {})}
     return make_config(out, sources=["annotation"], annotations=about, perturbations=GRID, **{**ROOMY, **changes})
 
 
@@ -117,12 +120,25 @@ def test_batches_and_a_resumed_run_change_nothing(
 
 
 @pytest.mark.slow
+def test_a_manifest_can_carry_them(
+    built_annotated: BuildSummary, make_config: Make, troubled_videos: Path, annotations: Path, tmp_path: Path
+) -> None:
+    """The same rows as the manifest of the videos themselves: the same pairs."""
+    run_build(configured(make_config, tmp_path / "run", None, columns=COLUMNS, videos=annotations, root=troubled_videos))
+    own, others = (
+        {(pair.pair_id, pair.chosen, pair.rejected) for pair in read_pairs(folder)}
+        for folder in (tmp_path / "run/pairs", built_annotated.pairs_folder)
+    )
+    assert own == others
+
+
+@pytest.mark.slow
 def test_no_wrong_answer_is_a_failed_run_that_says_so(make_config: Make, annotations: Path, tmp_path: Path) -> None:
     file = tmp_path / "options.jsonl"
     rows = [row for row in read_jsonl(annotations) if row.get("options")]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(RunFailed, match=r"07-annotated lost .* pairs to 'undecided'"):
-        run_build(configured(make_config, tmp_path / "run", file))
+        run_build(configured(make_config, tmp_path / "run", file, QUESTIONS))
 
 
 @pytest.mark.slow
@@ -137,15 +153,18 @@ def test_text_pairs_come_beside_the_others(built: BuildSummary, make_config: Mak
 
 def test_source_and_settings_go_together() -> None:
     base = {"videos": "v", "model": "m", "out": "o"}
-    for extra in ({"sources": ["annotation"]}, {"annotations": {"file": "a.jsonl"}}):
+    about = {"file": "a.jsonl", "columns": COLUMNS}
+    for extra in ({"sources": ["annotation"]}, {"annotations": about}):
         with pytest.raises(ConfigError, match="source annotation and the settings under annotations"):
             validate_config(BuildConfig, {**base, **extra}, "test")
+    with pytest.raises(ConfigError, match=r"annotations.file: missing; or map the columns of the manifest"):
+        validate_config(BuildConfig, {**base, "sources": ["annotation"], "annotations": {}}, "test")
 
 
 def test_where_the_judge_runs_does_not_decide_the_result() -> None:
     def settings(**server: Any) -> object:
         judge = {"server": {"url": "http://a/v1", "model": "j", **server}}
-        about = {"sources": ["annotation"], "annotations": {"file": "a.jsonl", "judge": judge}}
+        about = {"sources": ["annotation"], "annotations": {"file": "a.jsonl", "columns": COLUMNS, "judge": judge}}
         return BuildConfig.model_validate({"videos": "v", "model": "m", "out": "o", **about}).result_settings()
 
     assert settings() == settings(url="http://b/v1", retries=9) != settings(model="other")

@@ -54,7 +54,7 @@ def made(
     said: dict[tuple[str, Annotation], str], *annotations: Annotation, judge: JudgeByWord | None = None, known: bool = False
 ) -> BatchResult:
     """Candidates where the model said `said[view_id, annotation]`."""
-    questioning = Questioning(AnnotationConfig(file="a.jsonl", require_known=known), "model-0", 0)
+    questioning = Questioning(AnnotationConfig(require_known=known), "model-0", 0)
     answers: dict[str, Row] = {}
     for (view_id, annotation), text in said.items():
         request_id = questioning.request_id(view_id, annotation)

@@ -5,7 +5,7 @@ from vtalign_data.annotated.config import AnnotationConfig
 from vtalign_data.annotated.correctness import chosen_option, token_f1, verdict_by_rule
 from vtalign_data.annotated.forms import truth_in_form_of
 
-CONFIG = AnnotationConfig(file="a.jsonl")
+CONFIG = AnnotationConfig()
 WHERE = Annotation("qa", "Where does the ball go?", "to the left", ("to the right", "to the left", "up"))
 MOVES = Annotation("qa", "Does the ball move?", "Yes", ())
 WHAT = Annotation("qa", "What runs?", "a brown dog")

@@ -1,3 +1,4 @@
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -9,87 +10,74 @@ import pytest
 from vtalign.config import validate_config
 from vtalign.errors import ConfigError, InputError
 from vtalign_data.annotated.annotation import Annotation
-from vtalign_data.annotated.config import AnnotationColumns, AnnotationConfig
-from vtalign_data.annotated.table import BadRow, annotations_of, by_video, join, read_rows
+from vtalign_data.annotated.config import AnnotationConfig
+from vtalign_data.annotated.table import by_video, join, read_annotations
+from vtalign_data.ingest_config import ColumnConfig
 
-COLUMNS = AnnotationColumns(caption="caption")
+COLUMNS = ColumnConfig(caption="caption", question="question", answer="answer", options="options")
 KNOWN = {"a.mp4": ("video-a", "a.mp4"), "copy.mp4": ("video-a", "a.mp4"), "sub/b.mp4": ("video-b", "sub/b.mp4")}
+SAID = {"caption": ["One.", " Two. "], "question": "Where?", "answer": "B", "options": ["left", "right"]}
 
 
-def test_rows_say_captions_and_questions() -> None:
-    row = {"question": "Where?", "answer": "B", "options": ["left", "right"], "caption": ["One.", "Two."]}
-    assert annotations_of(row, COLUMNS) == [
+def written(file: Path, *rows: dict[str, Any]) -> Path:
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def test_rows_say_captions_and_questions(tmp_path: Path) -> None:
+    rows = read_annotations(written(tmp_path / "f.jsonl", {"video": "a.mp4", **SAID}), COLUMNS, tmp_path)
+    (said,) = by_video(iter(join(rows, KNOWN).rows)).values()
+    assert list(said.values()) == [
         Annotation("caption", "", "One."),
         Annotation("caption", "", "Two."),
         Annotation("qa", "Where?", "right", ("left", "right")),
     ]
 
 
-@pytest.mark.parametrize(
-    ("answer", "right"), [("right", "right"), (" Right. ", "right"), ("b", "right"), ("0", "left"), (1, "right")]
-)
-def test_how_a_right_option_can_be_named(answer: Any, right: str) -> None:
-    (found,) = annotations_of({"question": "Where?", "answer": answer, "options": '["left", "right"]'}, COLUMNS)
-    assert found.truth == right
-
-
-@pytest.mark.parametrize(
-    ("row", "said"),
-    [
-        ({}, "neither a caption nor a question"),
-        ({"question": "Where?"}, "a question without answer"),
-        ({"answer": "left"}, "an answer without question"),
-        ({"question": "Where?", "answer": "D", "options": ["left", "right"]}, "'D' names none of the 2 options"),
-        ({"question": "Where?", "answer": "left", "options": ["left"]}, "expected a list of 2 to 26 options"),
-        ({"question": "Where?", "answer": "left", "options": ["left", "Left."]}, "options must differ"),
-        ({"question": 3, "answer": "left"}, "question: expected text, got int"),
-        ({"question": "\ud83d?", "answer": "left"}, "half a surrogate pair"),
-        ({"question": "Where?", "answer": "left", "options": "[left"}, "expected a list of options"),
-    ],
-)
-def test_what_a_row_can_have_wrong(row: dict[str, Any], said: str) -> None:
-    with pytest.raises(BadRow, match=said.replace("[", r"\[")):
-        annotations_of(row, COLUMNS)
-
-
 def test_rows_are_joined_by_path(tmp_path: Path) -> None:
-    said = {"question": "Where?", "answer": "left"}
-    rows = [
-        (f"f.jsonl:{number}", {"video": video, **said})
-        for number, video in enumerate(
-            ["a.mp4", "./sub/../copy.mp4", str(tmp_path / "sub/b.mp4"), "c.mp4", "", None, "../a.mp4"], 1
-        )
-    ]
-    result = join(rows, COLUMNS, tmp_path, KNOWN)
-    assert [row["video"] for row in result.rows] == ["a.mp4", "a.mp4", "sub/b.mp4"]
+    videos = ["a.mp4", "./sub/../copy.mp4", str(tmp_path / "sub/b.mp4"), "c.mp4", "", None, "../a.mp4"]
+    file = written(tmp_path / "f.jsonl", *({"video": video, **SAID} for video in videos), {"video": "a.mp4"})
+    with file.open("ab") as handle:
+        handle.write(b"torn")
+    result = join(read_annotations(file, COLUMNS, tmp_path), KNOWN)
+    assert [row["video"] for row in result.rows] == ["a.mp4"] * 6 + ["sub/b.mp4"] * 3
     assert {(lost.id, lost.reason) for lost in result.rejected} == {
-        ("f.jsonl:4", "no_such_video"), ("f.jsonl:5", "bad_annotation"), ("f.jsonl:6", "bad_annotation"), ("f.jsonl:7", "no_such_video")
+        ("f.jsonl:4", "no_such_video"), ("f.jsonl:5", "empty_path"), ("f.jsonl:6", "empty_path"),
+        ("f.jsonl:7", "no_such_video"), ("f.jsonl:8", "no_annotation"), ("f.jsonl:9", "not_json")
     }  # fmt: skip
     joined = by_video(iter(result.rows))
-    assert {video: len(found) for video, found in joined.items()} == {"video-a": 1, "video-b": 1}, "a copy is the same video"
+    assert {video: len(found) for video, found in joined.items()} == {"video-a": 3, "video-b": 3}, "a copy is the same video"
 
 
-def test_jsonl_and_parquet_say_the_same(tmp_path: Path) -> None:
-    rows = [{"video": "a.mp4", "question": "Where?", "answer": "left", "options": None, "more": 1}]
-    (tmp_path / "f.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "f.parquet")
-    (one,), (other,) = (read_rows(tmp_path / name, COLUMNS) for name in ("f.jsonl", "f.parquet"))
-    assert annotations_of(one[1], COLUMNS) == annotations_of(other[1], COLUMNS)
+def test_every_kind_of_file_says_the_same(tmp_path: Path) -> None:
+    row = {"video": "a.mp4", "caption": "One.", "question": "Where?", "answer": "left", "options": '["left", "right"]', "more": 1}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "f.parquet")
+    with (tmp_path / "f.csv").open("w", newline="") as handle:
+        csv.writer(handle).writerows([list(row), list(row.values())])
+    files = [written(tmp_path / "f.jsonl", row), tmp_path / "f.parquet", tmp_path / "f.csv"]
+    first, *others = [by_video(iter(join(read_annotations(file, COLUMNS, tmp_path), KNOWN).rows)) for file in files]
+    assert first and all(other == first for other in others)
+
+
+def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     pq.write_table(pa.table({"path": ["a.mp4"]}), tmp_path / "g.parquet")
-    with pytest.raises(InputError, match=r"column video is missing \(there are path\)"):
-        read_rows(tmp_path / "g.parquet", COLUMNS)
+    with pytest.raises(InputError, match=r"no column 'video' \(there are: path\)"):
+        read_annotations(tmp_path / "g.parquet", COLUMNS, tmp_path)
     (tmp_path / "f.parquet").write_text("torn")
-    with pytest.raises(InputError, match="not a readable Parquet file"):
-        read_rows(tmp_path / "f.parquet", COLUMNS)
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        read_annotations(tmp_path / "f.parquet", COLUMNS, tmp_path)
     with pytest.raises(InputError, match="no such file of annotations"):
-        read_rows(tmp_path / "nowhere.jsonl", COLUMNS)
+        read_annotations(tmp_path / "nowhere.jsonl", COLUMNS, tmp_path)
+    with pytest.raises(InputError, match="holds no annotations"):
+        read_annotations(written(tmp_path / "empty.jsonl"), COLUMNS, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"columns": {"question": None}}, "question and answer go together"),
-        ({"columns": {"question": None, "answer": None}}, "name a caption column"),
+        ({"columns": {"question": "question"}}, "question and answer go together"),
+        ({"columns": {}}, "say which column of the file is the caption"),
+        ({"file": None}, "columns are those of a file"),
         ({"options_prompt": "{question}"}, r"lacks field \{options\}"),
         ({"open_prompt": "?"}, r"must have the field \{question\}"),
         ({"judge": {}}, "name one judge"),
@@ -97,4 +85,4 @@ def test_jsonl_and_parquet_say_the_same(tmp_path: Path) -> None:
 )
 def test_wrong_settings_are_one_line(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        validate_config(AnnotationConfig, {"file": "a.jsonl", **settings}, "test")
+        validate_config(AnnotationConfig, {"file": "a.jsonl", "columns": {"caption": "caption"}, **settings}, "test")

@@ -33,6 +33,7 @@ def test_captions() -> None:
         ("2", ["2", "3", "4"], "2"),  # the text of an option comes first
         ("B", ["B", "A"], "B"),
         (3, [1, 2, 3], "3"),
+        (" Right. ", ["left", "right"], "right"),
         ("3", None, "3"),
         ("left", "", "left"),
     ],
@@ -56,6 +57,9 @@ def test_options_in_columns_of_their_own() -> None:
         ({"q": "why?", "a": "C", "o": ["x", "y"]}, "bad_annotation"),
         ({"q": "why?", "a": "x", "o": "x, y"}, "bad_annotation"),
         ({"q": "why?", "a": "x", "o": 3}, "wrong_type"),
+        ({"q": "why?", "a": "x", "o": ["x"]}, "bad_annotation"),
+        ({"q": "why?", "a": "x", "o": ["x", "X."]}, "bad_annotation"),
+        ({"q": "why?", "a": "x", "o": ["x", "."]}, "bad_annotation"),
         ({"q": 3, "a": "x"}, "wrong_type"),
         ({"q": "why?", "a": True}, "wrong_type"),
         ({"q": "why\ud800?", "a": "x"}, "bad_utf8"),
