@@ -27,8 +27,7 @@ def run_command(command: Callable[[], object], *, show_traceback: bool) -> int:
     except typer.Exit as exit_request:
         return exit_request.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted: run the same command again and it goes on from here")
-        return INTERRUPTED
+        return _interrupted()
     except typer.TyperException as error:
         return _fail(error, _usage_line(error), InputError.exit_code, show_traceback)
     except VTAlignError as error:
@@ -43,6 +42,8 @@ def run_command(command: Callable[[], object], *, show_traceback: bool) -> int:
             return 1
         line = f"the disk is full ({_one_line(error)}): free some space and run the same command again, it goes on from here"
         return _fail(error, line, 1, show_traceback)
+    if result == INTERRUPTED:  # how typer tells of Ctrl-C
+        return _interrupted()
     return result if isinstance(result, int) else 0
 
 
@@ -54,6 +55,11 @@ def is_disk_full(error: BaseException) -> bool:
             return True
         seen = seen.__cause__ or seen.__context__
     return False
+
+
+def _interrupted() -> int:
+    _say("interrupted: run the same command again and it goes on from here")
+    return INTERRUPTED
 
 
 def _fail(error: Exception, line: str, code: int, show_traceback: bool) -> int:

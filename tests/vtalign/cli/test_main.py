@@ -1,5 +1,6 @@
 """The command line as a user meets it: in a process of its own."""
 
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -110,3 +111,17 @@ def test_accelerate_launches_it() -> None:
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "-m", "vtalign", "--version"]
     done = subprocess.run(launcher, capture_output=True, text=True, timeout=240, check=True)
     assert f"vtalign {version('vtalign')}" in done.stdout
+
+
+def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
+    out = tmp_path / "corpus"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vtalign", "data", "synth", str(out), "--videos", "5000"], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    while "video" not in process.stderr.read(64):  # its progress bar: it is at work
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in said
+    assert said.splitlines()[-1] == "vtalign: interrupted: run the same command again and it goes on from here"
