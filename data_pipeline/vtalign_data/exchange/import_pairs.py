@@ -32,6 +32,8 @@ from vtalign_data.exchange.losses import in_words, keep_losses
 from vtalign_data.progress import BuildProgress, SilentProgress
 from vtalign_data.stage import BatchResult, Rejected, Stage
 
+_TEXT_ONLY = "text_only"  # noted: where a video was meant, its row has neither path nor tag
+
 PROBED = pa.schema([("video", pa.string()), ("info", pa.string())])  # info: JSON
 
 
@@ -75,7 +77,7 @@ def run_import(config: ImportConfig, progress: BuildProgress | None = None) -> I
         if bad is not None:
             lost.append(Rejected(place, "failed", bad.reason, f"{bad.id}: {bad.detail}"))
             continue
-        pair = _pair(row, infos, policy, config.source)
+        pair = _pair(row, infos, policy, config.source) if row.video is not None else _text_pair(row)
         if pair.chosen == pair.rejected and pair.rejected_view == pair.view:
             lost.append(Rejected(place, "failed", "equal_sides", "two files of the same content, and one response"))
             continue
@@ -83,14 +85,14 @@ def run_import(config: ImportConfig, progress: BuildProgress | None = None) -> I
             lost.append(Rejected(place, "filtered", "duplicate", f"says the same as {places[pair.pair_id]}"))
             continue
         pairs[pair.pair_id], places[pair.pair_id] = pair, place
-        notes.update(row.notes)
+        notes.update(row.notes if row.video is not None else (*row.notes, _TEXT_ONLY))
     by_reason = keep_losses(config.out, lost, told)
     if not pairs:
         reasons = in_words(by_reason) or "the file has none"
         raise RunFailed(f"{config.out}: no pairs left of {len(lost)} rows ({reasons}); see {config.out / 'rejected.jsonl'}")
     write_pairs(config.out / "pairs", pairs.values())
     write_lines(config.out / "index.jsonl", ({"pair_id": pair_id, "row": place} for pair_id, place in places.items()))
-    shown = len({pair.video_id for pair in pairs.values()})
+    shown = len({pair.video_id for pair in pairs.values() if pair.view is not None})
     summary = ImportSummary(config.out, len(pairs), shown, by_reason, dict(sorted(notes.items())))
     write_json(config.out / "summary.json", {**asdict(summary), "out": str(config.out)})
     return summary
@@ -106,16 +108,12 @@ def _read(config: ImportConfig, root: Path) -> tuple[list[tuple[Place, Preferenc
     """The rows that can be used, their videos as paths relative to the root, and the others."""
     rows, lost = [], []
     for place, row in read_rows(config.file, config.format):
-        if isinstance(row, RowError):
-            error: RowError | None = row
+        if not isinstance(row, RowError):
+            rows.append((place, _relative(row, root)))
+        elif config.strict:
+            raise InputError(f"{config.file.parent / place}: {row}")
         else:
-            error = None if row.video is not None else RowError("no_video", "names no video, and a pair is about one")
-            if error is None:
-                rows.append((place, _relative(row, root)))
-        if error is not None and config.strict:
-            raise InputError(f"{config.file.parent / place}: {error}")
-        if error is not None:
-            lost.append(Rejected(place, "failed", error.reason, error.detail))
+            lost.append(Rejected(place, "failed", row.reason, row.detail))
     return rows, lost
 
 
@@ -191,4 +189,23 @@ def _pair(row: PreferenceRow, infos: Mapping[str, VideoInfo], policy: FramePolic
         chosen_spans=row.chosen_spans,
         rejected_spans=row.rejected_spans,
         other_videos=foreign,
+    )
+
+
+def _text_pair(row: PreferenceRow) -> PreferencePair:
+    """The pair of a row of text alone, which shows nothing."""
+    group_id = group_id_of("", row.prompt, row.chosen)
+    return PreferencePair(
+        pair_id=stable_id("pair", group_id, row.rejected),
+        group_id=group_id,
+        video_id=stable_id("text", row.prompt),
+        video="",
+        view_id="",
+        view=None,
+        prompt=row.prompt,
+        chosen=row.chosen,
+        rejected=row.rejected,
+        source="text",
+        chosen_spans=row.chosen_spans,
+        rejected_spans=row.rejected_spans,
     )

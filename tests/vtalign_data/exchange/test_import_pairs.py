@@ -12,6 +12,8 @@ import pytest
 from vtalign.config import load_config
 from vtalign.errors import InputError, RunFailed
 from vtalign.models.video_lm import POLICY_FILE
+from vtalign.preference.exports.formats import FORMATS
+from vtalign.preference.exports.row import PreferenceRow
 from vtalign.preference.pair import PreferencePair
 from vtalign.preference.schema import read_pairs
 from vtalign.preference.spans import differing_spans
@@ -97,7 +99,7 @@ def test_what_cannot_be_used_costs_its_line(imported, videos: Path, tmp_path: Pa
         row(rejected_response="yes"),
         row(),
         row(rejected_response=None, rejected_videos=["copy.mp4"]),
-        row(videos=[], messages=[{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "yes"}]),
+        row(videos=[], messages=[{"role": "user", "content": "<video>Why?"}, {"role": "assistant", "content": "yes"}]),
         row(str(folder.resolve() / "2.mp4")),
     ]
     summary = imported(rows, "ms-swift", videos=folder)
@@ -115,9 +117,21 @@ def test_what_cannot_be_used_costs_its_line(imported, videos: Path, tmp_path: Pa
         "rows.jsonl:9": "equal_sides",
         "rows.jsonl:10": "duplicate",
         "rows.jsonl:11": "equal_sides",
-        "rows.jsonl:12": "no_video",
+        "rows.jsonl:12": "video_tags",
     }
     assert {pair.video for pair in read_pairs(summary.out / "pairs")} == {"0.mp4", "2.mp4"}
+
+
+@pytest.mark.parametrize("form", ["trl", "ms-swift", "llamafactory"])
+def test_rows_of_text_alone_are_pairs_that_show_nothing(imported, form: str, tmp_path: Path) -> None:
+    item = FORMATS[form].write(PreferenceRow("Which came first?", "The cat.", "The dog."))
+    (tmp_path / "rows.jsonl").write_text(json.dumps(item) + "\n")
+    summary = imported(tmp_path / "rows.jsonl", form)
+    (pair,) = read_pairs(summary.out / "pairs")
+    assert (pair.view, pair.source, pair.prompt, pair.chosen, pair.rejected) == (
+        None, "text", "Which came first?", "The cat.", "The dog."
+    )  # fmt: skip
+    assert summary.notes == {"text_only": 1} and summary.videos == 0
 
 
 def test_strict_names_the_first_bad_line(imported, tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ def from_rrpo(item: Mapping[str, Any]) -> PreferenceRow:
         if has_mask_tag(text):
             raise RowError("tag_in_text", f"`{name}` itself holds a {MASK_TAGS[0]} tag")
     video = one_video(item, "video" if item.get("video") is not None else "media_path")
+    if video is None:
+        raise RowError("no_video", "names no video, and a sample of RRPO is about one")
     tag = VIDEO_TAG if VIDEO_TAG in question else IMAGE_TAG
     # questions of some of its sources come without the tag; the video is shown all the same
     prompt = without_tag(question, tag, int(tag in question))
