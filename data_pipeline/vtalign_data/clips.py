@@ -65,9 +65,9 @@ def shot_clips(view: VideoView, shots: Sequence[Row], config: ClipConfig) -> Seg
 def bound_rule(segments: Segments, view: VideoView, config: ClipConfig) -> Broken | None:
     """Which rule says that a view of these clips is not used."""
     if len(segments) < config.min_clips:
-        return Broken("too_few_clips", f"{len(segments)} clip(s) in {len(view)} frames, needs {config.min_clips}")
+        return Broken("too_few_clips", f"{len(segments)} clip(s) in {len(view)} frames, clips.min_clips is {config.min_clips}")
     if len(segments) > config.max_clips:
-        return Broken("too_many_clips", f"{len(segments)} clip(s) in {len(view)} frames, at most {config.max_clips}")
+        return Broken("too_many_clips", f"{len(segments)} clip(s) in {len(view)} frames, clips.max_clips is {config.max_clips}")
     return None
 
 

@@ -62,11 +62,16 @@ def runs_of(labels: Sequence[int]) -> list[Run]:
 def group_rule(runs: Sequence[Run], config: GroupConfig) -> Broken | None:
     """Which rule says that a video of these runs is not used: too few, or scenes that return so often that order says little."""
     if len(runs) < config.min_clips:
-        return Broken("too_few_groups", f"{len(runs)} clip(s) after merging shots that look alike, needs {config.min_clips}")
+        return Broken(
+            "too_few_groups",
+            f"{len(runs)} clip(s) after merging shots that look alike, clips.groups.min_clips is {config.min_clips}",
+        )
     most = max(Counter(run.group for run in runs).values())
     allowed = max(1, len(runs) // config.recurrence_divisor)
     if most > allowed:
-        return Broken("group_share", f"one scene is {most} of {len(runs)} clips, at most {allowed}")
+        return Broken(
+            "group_share", f"one scene is {most} of {len(runs)} clips, at most {allowed} by clips.groups.recurrence_divisor"
+        )
     if most > config.max_recurrence:
-        return Broken("group_recurs", f"one scene is {most} clips, at most {config.max_recurrence}")
+        return Broken("group_recurs", f"one scene is {most} clips, clips.groups.max_recurrence is {config.max_recurrence}")
     return None

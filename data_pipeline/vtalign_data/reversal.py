@@ -95,7 +95,7 @@ def select_videos(rows: Sequence[Row], config: SelectConfig) -> BatchResult:
         if row["same_backwards"]:
             result.rejected.append(Rejected(row["video"], "filtered", "same_backwards", "the video shows the same backwards"))
         elif score <= config.min:
-            detail = f"{config.by} {score:.4g} nats, needs more than {config.min:g}"
+            detail = f"{config.by} {score:.4g} nats, select.min is {config.min:g}"
             result.rejected.append(Rejected(row["video"], "filtered", "below_min", detail))
         else:
             above.append(row)

@@ -73,20 +73,22 @@ def shot_rule(shot: Shot, config: ShotConfig) -> Broken | None:
     where = f"from {shot.start:.2f} s on"
     # a hair of tolerance: times are rounded
     if shot.seconds < config.min_seconds - 1e-6:
-        return Broken("shot_too_short", f"{shot.seconds:.2f} s {where}, needs {config.min_seconds:g}")
+        return Broken("shot_too_short", f"{shot.seconds:.2f} s {where}, clips.shots.min_seconds is {config.min_seconds:g}")
     if shot.grey_range < config.min_grey_range:
-        return Broken("low_contrast", f"grey range {shot.grey_range} {where}, needs {config.min_grey_range}")
+        return Broken(
+            "low_contrast", f"grey range {shot.grey_range} {where}, clips.shots.min_grey_range is {config.min_grey_range}"
+        )
     return None
 
 
 def count_rule(seconds: Sequence[float], config: ShotConfig) -> Broken | None:
     """Which rule says that a video with shots of these lengths (those that were not dropped) is not used."""
     if len(seconds) < config.min_count:
-        return Broken("too_few_shots", f"{len(seconds)} shot(s), needs {config.min_count}")
+        return Broken("too_few_shots", f"{len(seconds)} shot(s), clips.shots.min_count is {config.min_count}")
     if len(seconds) > config.max_count:
-        return Broken("too_many_shots", f"{len(seconds)} shots, at most {config.max_count}")
+        return Broken("too_many_shots", f"{len(seconds)} shots, clips.shots.max_count is {config.max_count}")
     if max(seconds) > config.max_seconds + 1e-6:
-        return Broken("shot_too_long", f"a shot of {max(seconds):.1f} s, at most {config.max_seconds:g}")
+        return Broken("shot_too_long", f"a shot of {max(seconds):.1f} s, clips.shots.max_seconds is {config.max_seconds:g}")
     return None
 
 

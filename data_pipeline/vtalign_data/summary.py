@@ -12,7 +12,7 @@ from rich.table import Table
 
 from vtalign.errors import RunFailed
 from vtalign.video.perturbation_spec import PerturbationSpec
-from vtalign_data.stage import Row, StageCounts
+from vtalign_data.stage import Row, Stage, StageCounts
 from vtalign_data.usage import Usage, total
 
 
@@ -136,7 +136,9 @@ def require_some(stages: list[StageCounts], out: Path) -> None:
     if not removed:
         raise RunFailed(f"{out}: no pairs: {last.name} had nothing to make a {last.unit} of")
     (name, reason), most = removed.most_common(1)[0]
+    lost = Stage(out / "stages" / name, None, last.unit).rejected()
+    example = next(f"{loss.id}: {loss.detail}" for loss in lost if loss.reason == reason)
     raise RunFailed(
-        f"{out}: no pairs left: {name} lost {most} of {sum(removed.values())} {last.unit}s to '{reason}' "
-        f"(see {out / 'stages' / name / 'rejected.jsonl'})"
+        f"{out}: no pairs left: {name} lost {most} of {sum(removed.values())} {last.unit}s to '{reason}', such as {example} "
+        f"(all are in {out / 'stages' / name / 'rejected.jsonl'})"
     )

@@ -8,17 +8,16 @@ def broken_rule(info: VideoInfo, rules: IngestConfig) -> tuple[str, str] | None:
     """(reason, detail) of the first rule that the video breaks; None where it breaks none."""
     short, long = sorted((info.width, info.height))
     checks = (
-        ("too_short", "s", info.duration, rules.min_duration, None),
-        ("too_long", "s", info.duration, None, rules.max_duration),
-        ("too_few_frames", "frames", info.frames, rules.min_frames, None),
-        ("too_small", "pixels on the shorter side", short, rules.min_side, None),
-        ("too_large", "pixels on the longer side", long, None, rules.max_side),
+        ("too_short", "s", info.duration, "min_duration"),
+        ("too_long", "s", info.duration, "max_duration"),
+        ("too_few_frames", "frames", info.frames, "min_frames"),
+        ("too_small", "pixels on the shorter side", short, "min_side"),
+        ("too_large", "pixels on the longer side", long, "max_side"),
     )
-    for reason, unit, found, least, most in checks:
-        if least is not None and found < least:
-            return reason, f"{found:g} {unit}, at least {least:g} wanted"
-        if most is not None and found > most:
-            return reason, f"{found:g} {unit}, at most {most:g} wanted"
+    for reason, unit, found, setting in checks:
+        bound = getattr(rules, setting)
+        if bound is not None and (found < bound if setting.startswith("min") else found > bound):
+            return reason, f"{found:g} {unit}, ingest.{setting} is {bound:g}"
     if rules.codecs is not None and info.codec not in rules.codecs:
-        return "codec", f"{info.codec}, not one of {', '.join(rules.codecs)}"
+        return "codec", f"{info.codec}, ingest.codecs are {', '.join(rules.codecs)}"
     return None

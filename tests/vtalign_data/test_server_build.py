@@ -71,7 +71,8 @@ def test_a_server_answers_what_annotations_ask(served, chat_echo, troubled_video
     rows = [{"video": name, "question": "What is behind the curtain?", "answer": "a giraffe"} for name in names]
     (tmp_path / "qa.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     server = chat_echo()
-    about = {"sources": ["annotation"], "annotations": {"file": str(tmp_path / "qa.jsonl")}}
+    columns = {"question": "question", "answer": "answer"}
+    about = {"sources": ["annotation"], "annotations": {"file": str(tmp_path / "qa.jsonl"), "columns": columns}}
     loose = {"filters": {"max_length_ratio": 99, "max_length_ratio_question": 99}}
     summary = run_build(served(tmp_path / "run", server.url, **about, **loose))
     assert summary.caption_requests == 0 and summary.usage.model_calls == len(server.bodies) > 0

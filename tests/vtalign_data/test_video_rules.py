@@ -30,4 +30,4 @@ def test_rules(rules: dict[str, object], reason: str | None) -> None:
 
 
 def test_the_detail_names_both_numbers() -> None:
-    assert broken_rule(INFO, IngestConfig(min_duration=8)) == ("too_short", "5 s, at least 8 wanted")
+    assert broken_rule(INFO, IngestConfig(min_duration=8)) == ("too_short", "5 s, ingest.min_duration is 8")
