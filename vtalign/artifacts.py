@@ -87,12 +87,11 @@ def parse_line(path: Path, number: int, line: str | bytes) -> dict[str, Any]:
     return row
 
 
-def claim_run_folder(folder: Path, settings: dict[str, Any], command: str, later: dict[str, Any] | None = None) -> bool:
+def claim_run_folder(folder: Path, settings: dict[str, Any], command: str) -> bool:
     """Make `folder` the home of this run, or accept it when an earlier, same run left it. True when resuming.
 
-    `settings` is all that decides the result; it is kept in `run.yaml`. `later`: settings that a run of an earlier release does not
-    have, with the values that it had without knowing. Raises InputError where the folder belongs to another
-    run, is not empty, or cannot be written.
+    `settings` is all that decides the result; it is kept in `run.yaml`. Raises InputError where the folder belongs to another run, is
+    not empty, or cannot be written.
     """
     record = folder / "run.yaml"
     wanted = {"command": command, **json.loads(json.dumps(settings))}
@@ -102,7 +101,7 @@ def claim_run_folder(folder: Path, settings: dict[str, Any], command: str, later
             found = yaml.safe_load(record.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError):
             raise InputError(f"{record}: cannot be read as YAML; choose another output folder or remove this one") from None
-        difference = _first_difference(_completed(found, later or {}), wanted)
+        difference = _first_difference(found, wanted)
         if difference:
             raise InputError(f"{folder}: holds another run ({difference}); choose another output folder or remove this one")
         return True
@@ -110,14 +109,6 @@ def claim_run_folder(folder: Path, settings: dict[str, Any], command: str, later
         raise InputError(f"{folder}: not empty and holds no run of `vtalign {command}`; choose an empty output folder")
     write_atomic(record, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True))
     return False
-
-
-def _completed(found: Any, later: dict[str, Any]) -> Any:
-    """`found` with the keys of `later` that it lacks."""
-    if not isinstance(found, dict):
-        return found
-    nested = {key: _completed(found[key], value) for key, value in later.items() if key in found and isinstance(value, dict)}
-    return {**later, **found, **nested}
 
 
 def make_folder(folder: Path) -> None:

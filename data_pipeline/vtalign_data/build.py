@@ -16,10 +16,12 @@ from vtalign.video.frames import FrameStore
 from vtalign.video.readers import check_reader
 from vtalign_data import clips, filter, perturbations, scan, shot_pass, views
 from vtalign_data.annotated.stages import annotated_candidates
+from vtalign_data.annotated.table import Placed, read_annotations
 from vtalign_data.card import BuildFacts, dataset_card
 from vtalign_data.config import BuildConfig
 from vtalign_data.corpus import ingest_corpus, list_source
 from vtalign_data.distractors import distractor_pool
+from vtalign_data.listing.entries import BadEntry
 from vtalign_data.listing.index import Listing
 from vtalign_data.listing.source import Source, find_source
 from vtalign_data.pair_selection import PairSelection, rows_by_view
@@ -30,7 +32,6 @@ from vtalign_data.prompts import with_prompts
 from vtalign_data.runners.choose import open_runner
 from vtalign_data.runners.task import WORKERS, Process, Runner, made
 from vtalign_data.runners.tools import WorkTools
-from vtalign_data.score_filter_config import ScoreFilterConfig
 from vtalign_data.selection_report import selection_record
 from vtalign_data.stage import Row, Stage, StageCounts
 from vtalign_data.stage_rows import StageRows
@@ -43,9 +44,6 @@ from vtalign_data.video_selection import found_shots, selected_views
 T = TypeVar("T")
 
 _WARNINGS_TOLD = 5
-
-# Settings that came after the first release, as they are where they change nothing: a run begun without them goes on.
-_LATER = {"config": {"score_filters": ScoreFilterConfig().model_dump(mode="json")}}
 
 
 def run_build(config: BuildConfig, progress: BuildProgress | None = None) -> BuildSummary:
@@ -69,12 +67,13 @@ def _claim(build: "_Build") -> None:
     """Take the run folder; give a new one back where nothing is listed or the model turns out not to load."""
     out = build.config.out
     was_there = out.exists()
-    resuming = claim_run_folder(out, build.settings(), "data build", _LATER)
+    resuming = claim_run_folder(out, build.settings(), "data build")
     for leftover in out.glob(".*.partial"):  # of a process that was killed while it wrote
         if leftover.is_file():
             leftover.unlink()
     try:
         _ = build.listing
+        _ = build.annotations
         _ = build.model.facts
         if not resuming:
             build.model.check_server()
@@ -105,6 +104,16 @@ class _Build:
     @cached_property
     def listing(self) -> Listing:
         return list_source(self.source, self.config.out, self.config.limit)
+
+    @cached_property
+    def annotations(self) -> list[Placed | BadEntry]:
+        """What the manifest or the file of annotations says, where that is asked about."""
+        config = self.config
+        if not config.tells_annotations:
+            return []
+        if config.annotations.file is not None:
+            return read_annotations(config.annotations.file, config.annotations.columns, self.root)
+        return [Placed(f"{self.source.manifest}:{row}", path, said) for path, row, said in self.listing.annotations()]
 
     def run(self, started: float) -> BuildSummary:
         config, facts = self.config, self.model.facts
@@ -160,19 +169,8 @@ class _Build:
         told = telling.views(perturbed_views)
         candidates = telling.candidates(perturbed_views, described, told, placeholders)
         annotated = (
-            [
-                annotated_candidates(
-                    self._stage,
-                    config,
-                    self.root,
-                    self.model,
-                    self._scanned,
-                    self.listing.annotations(),
-                    perturbed_views,
-                    frames,
-                )
-            ]
-            if config.annotations is not None
+            [annotated_candidates(self._stage, config, self.model, self._scanned, self.annotations, perturbed_views, frames)]
+            if config.tells_annotations
             else []
         )
         filtered = self._stage(

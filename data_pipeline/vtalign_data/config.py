@@ -246,7 +246,7 @@ class BuildConfig(Config):
         min_length=1,
         description="which pairs are made: self = responses that the model wrote, text = questions on its descriptions, annotation",
     )
-    annotations: AnnotationConfig | None = Field(None, description="source annotation: questions and captions with their truth")
+    annotations: AnnotationConfig = Field(AnnotationConfig(), description="of source annotation")
     text_pairs: TextConfig | None = Field(None, description="text-only pairs from the clip descriptions, into the folder text/")
     filters: FilterConfig = FilterConfig()
     balance: BalanceConfig = BalanceConfig()
@@ -274,11 +274,12 @@ class BuildConfig(Config):
 
     @model_validator(mode="after")
     def _annotations_are_used(self) -> Self:
-        if (self.annotations is not None) != ("annotation" in self.sources):
-            raise ValueError("source annotation and the settings under annotations go together")
-        if self.annotations is not None and self.annotations.file is None and not self.columns.has_annotations:
+        if not self.tells_annotations:
+            if self.annotations.file is not None:
+                raise ValueError("annotations.file: is not used; say sources=[self,text,annotation], or [annotation] alone")
+        elif self.annotations.file is None and not self.columns.has_annotations:
             raise ValueError(
-                "annotations.file: missing; or map the columns of the manifest that are captions, or questions and answers: "
+                "sources: annotation needs annotations.file, or a manifest with captions or questions and answers: "
                 "columns.question=NAME columns.answer=NAME"
             )
         return self
@@ -314,6 +315,11 @@ class BuildConfig(Config):
         name = self.server.model if self.server else self.model
         assert name is not None
         return name
+
+    @property
+    def tells_annotations(self) -> bool:
+        """Whether the model is asked what the user's annotations ask."""
+        return "annotation" in self.sources
 
     @property
     def tells_clips(self) -> bool:

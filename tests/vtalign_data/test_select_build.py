@@ -98,14 +98,6 @@ def test_every_rule_removes_something_and_the_report_and_the_card_say_so(
     assert "first_token_kl" in page and str(tmp_path) not in card
 
 
-def test_a_run_of_an_earlier_release_goes_on(built: BuildSummary, make_config: MakeConfig, tmp_path: Path) -> None:
-    out = begun(built, tmp_path / "run", score_filters=None)
-    with pytest.raises(InputError, match=r"holds another run \(config.score_filters.max_ches: None there, 1.0 asked\)"):
-        run_build(make_config(out, score_filters={"max_ches": 1.0}))
-    assert run_build(make_config(out)).pairs == built.pairs
-    assert files_of(out / "pairs") == files_of(built.pairs_folder)
-
-
 def test_pairs_of_an_earlier_release_get_their_card(built: BuildSummary, make_config: MakeConfig, tmp_path: Path) -> None:
     shutil.copytree(built.out, tmp_path / "run")
     (tmp_path / "run" / "pairs" / "README.md").unlink()

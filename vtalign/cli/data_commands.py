@@ -111,7 +111,7 @@ def build(
     chosen = {"runner.kind": runner, "runner.address": ray_address}
     overrides += [f"{key}={value}" for key, value in chosen.items() if value is not None]
     config = with_prompts(load_config(BuildConfig, path, overrides, videos=videos, model=model, out=out))
-    judge = config.annotations.judge if config.annotations is not None else None
+    judge = config.annotations.judge
     models = [config.model, config.clips.groups.checkpoint, judge.model if judge is not None else None]
     forbid_network_except_for(*filter(None, models))
     from rich.console import Console

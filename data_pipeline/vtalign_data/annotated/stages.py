@@ -1,14 +1,15 @@
 """The stages of source annotation in a build: the user's rows, the model's answers on perturbed views, what of them is wrong."""
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from vtalign.ids import stable_id
 from vtalign.judging.replier import open_replier
 from vtalign.video.frames import FrameStore
 from vtalign_data.annotated import answers, table
 from vtalign_data.annotated.candidates import make_annotated
+from vtalign_data.annotated.table import Placed
 from vtalign_data.config import BuildConfig
+from vtalign_data.listing.entries import BadEntry
 from vtalign_data.responses import SCHEMA
 from vtalign_data.run_model import RunModel
 from vtalign_data.runners.task import WRITER, task
@@ -18,28 +19,22 @@ from vtalign_data.stage import Row, RunStage, Stage
 def annotated_candidates(
     run_stage: RunStage,
     config: BuildConfig,
-    root: Path,
     model: RunModel,
     scanned: Stage,
-    said_at_listing: Iterable[tuple[str, int, str]],
+    rows: Sequence[Placed | BadEntry],
     perturbed_views: Sequence[Sequence[Row]],
     frames: FrameStore,
 ) -> Stage:
-    """The stage with the candidate pairs of the annotations, which may be none. `said_at_listing`: (path, row, JSON) of the manifest.
+    """The stage with the candidate pairs of the annotations, which may be none. `rows`: of a file or the manifest.
 
-    Raises InputError where the file or the judge cannot be used, RunFailed where no row is about a video of the build.
+    Raises InputError where the judge cannot be used, RunFailed where no row is about a video of the build.
     """
     settings = config.annotations
-    assert settings is not None
     judge = open_replier(settings.judge) if settings.judge is not None else None
     if judge is not None:
         judge.check()
     paths = {rows[0]["video_id"]: rows[0]["video"] for rows in perturbed_views}
     known = {row["video"]: (row["video_id"], paths[row["video_id"]]) for row in scanned.rows() if row["video_id"] in paths}
-    if settings.file is not None:
-        rows = table.read_annotations(settings.file, settings.columns, root)
-    else:
-        rows = [table.Placed(f"{config.videos.name}:{row}", path, annotation) for path, row, annotation in said_at_listing]
     joined = run_stage(
         "06-annotations",
         ("row", "annotation"),

@@ -153,12 +153,10 @@ def test_text_pairs_come_beside_the_others(built: BuildSummary, make_config: Mak
 
 def test_source_and_settings_go_together() -> None:
     base = {"videos": "v", "model": "m", "out": "o"}
-    about = {"file": "a.jsonl", "columns": COLUMNS}
-    for extra in ({"sources": ["annotation"]}, {"annotations": about}):
-        with pytest.raises(ConfigError, match="source annotation and the settings under annotations"):
-            validate_config(BuildConfig, {**base, **extra}, "test")
-    with pytest.raises(ConfigError, match=r"annotations.file: missing; or map the columns of the manifest"):
-        validate_config(BuildConfig, {**base, "sources": ["annotation"], "annotations": {}}, "test")
+    with pytest.raises(ConfigError, match=r"annotations.file: is not used"):
+        validate_config(BuildConfig, {**base, "annotations": {"file": "a.jsonl", "columns": COLUMNS}}, "test")
+    with pytest.raises(ConfigError, match=r"annotation needs annotations\.file, or a manifest"):
+        validate_config(BuildConfig, {**base, "sources": ["annotation"]}, "test")
 
 
 def test_where_the_judge_runs_does_not_decide_the_result() -> None:
