@@ -17,6 +17,12 @@ def test_the_shipped_config_is_the_default(project_root) -> None:
     assert load_config(BuildConfig, project_root / "configs" / "build.yaml", (), **NEEDED) == load()
 
 
+@pytest.mark.parametrize("name", ["temple", "rrpo"])
+def test_the_papers_settings_load(project_root, name: str) -> None:
+    config = load_config(BuildConfig, project_root / "configs" / "builds" / f"{name}.yaml", (), **NEEDED)
+    assert config.sources == {"temple": ("self",), "rrpo": ("annotation",)}[name]
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
