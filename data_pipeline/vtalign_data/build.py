@@ -15,7 +15,8 @@ from vtalign.errors import VTAlignError
 from vtalign.video.frames import FrameStore
 from vtalign.video.readers import check_reader
 from vtalign_data import clips, filter, perturbations, scan, shot_pass, views
-from vtalign_data.annotated.stages import annotated_candidates
+from vtalign_data.annotated.config import LATER_ANNOTATIONS
+from vtalign_data.annotated.stages import annotated_candidates, check_judge
 from vtalign_data.card import BuildFacts, dataset_card
 from vtalign_data.config import BuildConfig
 from vtalign_data.corpus import ingest_corpus, list_source
@@ -69,15 +70,17 @@ def _claim(build: "_Build") -> None:
     """Take the run folder; give a new one back where nothing is listed or the model turns out not to load."""
     out = build.config.out
     was_there = out.exists()
-    resuming = claim_run_folder(out, build.settings(), "data build", _LATER)
+    later = _LATER if build.config.annotations is None else {"config": {**_LATER["config"], "annotations": LATER_ANNOTATIONS}}
+    resuming = claim_run_folder(out, build.settings(), "data build", later)
     for leftover in out.glob(".*.partial"):  # of a process that was killed while it wrote
         if leftover.is_file():
             leftover.unlink()
     try:
         _ = build.listing
-        _ = build.model.facts
-        if not resuming:
+        if not resuming:  # before the model is loaded, which leaves a record
             build.model.check_server()
+            check_judge(build.config)
+        _ = build.model.facts
     except VTAlignError:
         if not resuming:
             (out / "run.yaml").unlink()

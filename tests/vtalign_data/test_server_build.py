@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from vtalign.errors import InputError, RunFailed
 from vtalign.preference.schema import read_pairs
+from vtalign_data.annotated.config import LATER_ANNOTATIONS
 from vtalign_data.build import run_build
 from vtalign_data.config import BuildConfig
 
@@ -78,6 +80,46 @@ def test_a_server_answers_what_annotations_ask(served, chat_echo, troubled_video
     replies = {echoed(body["messages"]) for body in server.bodies}
     pairs = read_pairs(summary.pairs_folder)
     assert pairs and all(pair.chosen == "a giraffe" and pair.rejected in replies and pair.scores is None for pair in pairs)
+
+
+def test_a_judges_calls_are_counted_where_they_are_made(served, chat_echo, troubled_videos: Path, tmp_path: Path) -> None:
+    """The model's replies name no option, so that the judge is asked, whose own are no verdicts: all of it is counted."""
+    names = sorted(path.name for path in troubled_videos.glob("[!.]*.mp4"))
+    asked = [
+        {"question": "What is there?", "answer": "a giraffe"},
+        {"question": "Which way?", "answer": "in", "options": ["out", "in"]},
+    ]
+    rows = [{"video": name, **question} for name in names for question in asked]
+    (tmp_path / "qa.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    server, judge = chat_echo(), chat_echo()
+    settings = {"file": str(tmp_path / "qa.jsonl"), "judge": {"server": {"url": judge.url, "model": "echo"}, "max_new_tokens": 3}}
+    loose = {"filters": {"max_length_ratio": 99, "max_length_ratio_question": 99}}
+    config = served(tmp_path / "run", server.url, sources=["annotation"], annotations=settings, **loose)
+    summary = run_build(config)
+    counts = {stage.name: stage for stage in summary.stages}["07-annotated"]
+    assert counts.failed == {"unreadable": counts.lost} and 0 < len(judge.bodies) <= counts.lost
+    assert counts.usage.model_calls == len(judge.bodies) and counts.usage.generated_tokens == 3 * len(judge.bodies)
+    assert summary.usage.model_calls == len(server.bodies) + len(judge.bodies)
+    record = tmp_path / "run" / "run.yaml"
+    before = yaml.safe_load(record.read_text())
+    for name in LATER_ANNOTATIONS:
+        del before["config"]["annotations"][name]
+    record.write_text(yaml.safe_dump(before))
+    judge.close()
+    assert run_build(config).usage == summary.usage, "a run of an earlier release goes on, and a finished one asks nobody"
+
+
+def test_a_server_or_judge_that_is_not_there_leaves_nothing_behind(
+    served, chat_echo, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    gone = {"url": "http://127.0.0.1:9/v1", "model": "echo", "retries": 0}
+    weights = {"model": str(tiny_checkpoint), "frames": {}}
+    with pytest.raises(InputError, match="no OpenAI-compatible server answers there"):
+        run_build(served(tmp_path / "run", gone["url"], gone, **weights))
+    judged = {"sources": ["annotation"], "annotations": {"file": "qa.jsonl", "judge": {"server": gone}}}
+    with pytest.raises(InputError, match="no OpenAI-compatible server answers there"):
+        run_build(served(tmp_path / "run", chat_echo().url, **weights, **judged))
+    assert not (tmp_path / "run").exists()
 
 
 def test_views_are_compared_and_videos_mixed_whatever_is_shown(served, chat_echo, tmp_path: Path) -> None:

@@ -91,7 +91,10 @@ def test_jsonl_and_parquet_say_the_same(tmp_path: Path) -> None:
         ({"columns": {"question": None}}, "question and answer go together"),
         ({"columns": {"question": None, "answer": None}}, "name a caption column"),
         ({"options_prompt": "{question}"}, r"lacks field \{options\}"),
-        ({"open_prompt": "?"}, r"must have the field \{question\}"),
+        ({"open_prompt": "?"}, r"lacks field \{question\}"),
+        ({"yes_no_prompt": "{question:d}"}, r"unknown field \{question:d\} \(known: \{options\}, \{question\}\)"),
+        ({"judge_answer_prompt": "{truth} {reply}"}, r"judge_answer_prompt: .* lacks field \{question\}"),
+        ({"judge_caption_prompt": "{truth} {reply} {question}"}, r"unknown field \{question\}"),
         ({"judge": {}}, "name one judge"),
     ],
 )
