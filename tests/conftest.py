@@ -48,6 +48,22 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def parrot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A judge on disk that says `Correct` whatever it is asked."""
+    from .small_judges import save_parrot
+
+    return save_parrot(tmp_path_factory.mktemp("judges") / "parrot")
+
+
+@pytest.fixture(scope="session")
+def babbler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A judge on disk with random weights, whose replies are no verdicts."""
+    from .small_judges import save_babbler
+
+    return save_babbler(tmp_path_factory.mktemp("judges") / "babbler")
+
+
+@pytest.fixture(scope="session")
 def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A written synthetic corpus: 16 training videos, 4 validation and 12 held-out families."""
     from vtalign_data.synth import write_corpus

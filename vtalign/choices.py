@@ -86,6 +86,12 @@ def mentioned_option(reply: str, spellings: Mapping[str, Sequence[str]]) -> str 
     return None if _denies(text, spans_of_it) or _asks(text, spans_of_it) else option
 
 
+def lettered_spellings(line: str) -> tuple[str, ...]:
+    """The ways to mention the option of a line such as `A. left`: its letter, its words, or both."""
+    whole = line.strip()
+    return tuple(spelling for spelling in (whole[:1], whole[2:].strip(), whole) if normalise(spelling))
+
+
 def _mentions(option: str, text: str) -> list[tuple[int, int]]:
     """(start, stop) of each mention of `option` in `text`. Letters keep their case: `A` is a choice where it is no article."""
     if re.fullmatch(r"[A-Z]", option):

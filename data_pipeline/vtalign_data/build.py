@@ -15,7 +15,7 @@ from vtalign.errors import VTAlignError
 from vtalign.video.frames import FrameStore
 from vtalign.video.readers import check_reader
 from vtalign_data import clips, filter, perturbations, scan, shot_pass, views
-from vtalign_data.annotated.stages import annotated_candidates
+from vtalign_data.annotated.stages import annotated_candidates, check_judge
 from vtalign_data.annotated.table import Placed, read_annotations
 from vtalign_data.card import BuildFacts, dataset_card
 from vtalign_data.config import BuildConfig
@@ -74,9 +74,10 @@ def _claim(build: "_Build") -> None:
     try:
         _ = build.listing
         _ = build.annotations
-        _ = build.model.facts
-        if not resuming:
+        if not resuming:  # before the model is loaded, which leaves a record
             build.model.check_server()
+            check_judge(build.config)
+        _ = build.model.facts
     except VTAlignError:
         if not resuming:
             (out / "run.yaml").unlink()

@@ -57,6 +57,34 @@ FILES = (
     PromptFile(
         "match.txt", "questions.match", "Which of two tellings is right? One wording per line.", ("a", "b"), wordings=True
     ),
+    PromptFile("reversal.txt", "select.prompt", "What is asked about a video and its reversal (select.signal: reversal)."),
+    PromptFile(
+        "annotation_options.txt",
+        "annotations.options_prompt",
+        "How a question of yours is asked that has options, which are one line each.",
+        ("question", "options"),
+    ),
+    PromptFile(
+        "annotation_yes_no.txt",
+        "annotations.yes_no_prompt",
+        "How a question of yours is asked whose answer is yes or no.",
+        ("question",),
+    ),
+    PromptFile("annotation_open.txt", "annotations.open_prompt", "How any other question of yours is asked.", ("question",)),
+    PromptFile("annotation_caption.txt", "annotations.caption_prompt", "What is asked where your annotation is a caption."),
+    PromptFile(
+        "judge_answer.txt",
+        "annotations.judge_answer_prompt",
+        "What a judge is asked about an answer {reply} that no rule decides. Its reply is read as Correct or Incorrect, in a line of "
+        "its own.",
+        ("question", "truth", "reply"),
+    ),
+    PromptFile(
+        "judge_caption.txt",
+        "annotations.judge_caption_prompt",
+        "The same about a caption.",
+        ("truth", "reply"),
+    ),
     PromptFile("answer.txt", "questions.answer", "How a clip description is given as the answer.", ("0",)),
 )
 
@@ -82,9 +110,9 @@ def with_prompts(config: BuildConfig) -> BuildConfig:
         path = folder / file.name
         if not path.is_file():
             continue
-        value, holder, key = _read(path, file), *_place(data, file.path)
-        usual, key_of_usual = _place(default, file.path)
-        if holder[key] not in (usual[key_of_usual], value):
+        value, (holder, key) = _read(path, file), _place(data, file.path)
+        usual, _ = _place(default, file.path)
+        if holder[key] not in (usual[key], value):
             raise ConfigError(f"{path}: the config sets {file.path} too; leave out one of them")
         holder[key] = value
     return validate_config(BuildConfig, {**data, "prompts": None}, str(folder))
@@ -151,7 +179,7 @@ def _defaults() -> dict[str, Any]:
     return BuildConfig.model_construct(videos=Path(), model="", out=Path()).model_dump()
 
 
-def _place(data: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+def _place(data: dict[str, Any], path: str) -> tuple[Any, str]:
     """The mapping in `data` that holds the dotted `path`, and its key there."""
     *parents, key = path.split(".")
     for parent in parents:

@@ -48,9 +48,10 @@ class RunModel:
         return self._remote(self.facts.policy).fingerprint if self._config.server else self.facts.fingerprint
 
     def check_server(self) -> None:
-        """Raises InputError where the server that should write does not answer."""
-        if self._config.server:
-            self._remote(self.facts.policy).check()
+        """Raises InputError where the server that should write does not answer. Loads no weights."""
+        server = self._config.server
+        if server:
+            RemoteLM(server.model, server.connection, FramePolicy()).server.check()  # shows it no frames
 
     def count_tokens(self, texts: list[str]) -> list[int]:
         """Tokens of each text; words where no tokenizer is at hand."""

@@ -18,9 +18,14 @@ def check_fields(template: str, allowed: set[str], needed: set[str]) -> str:
 
 
 def fields_of(template: str) -> set[str]:
-    """Raises ValueError for braces that are no field ({{ and }} stand for braces)."""
+    """Names as they stand between braces, with any format (`a:d`): texts are filled in as they are. Raises ValueError for braces
+    that are no field ({{ and }} stand for braces)."""
     try:
-        return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+        return {
+            name + (f"!{conversion}" if conversion else "") + (f":{layout}" if layout else "")
+            for _, name, layout, conversion in Formatter().parse(template)
+            if name is not None
+        }
     except ValueError as error:
         raise ValueError(f"'{template}' is no template: {error}") from None
 

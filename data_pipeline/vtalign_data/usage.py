@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, fields
 class Usage:
     """Counts of one batch, or of several.
 
-    model_calls: responses that were asked for, and rows that were scored. prompt_tokens: of the prompts that were answered, each
-    counted whole, however many share a row (a server's prompts are not counted: it does not say). generated_tokens: of the
-    responses, with their ends of turn. decodes: passes over video files, which depend on what is still in memory or in the frame
-    cache, so that a run that was stopped may count more of them.
+    model_calls: responses and a judge's verdicts that were asked for, and rows that were scored. prompt_tokens: of the prompts that
+    were answered, each counted whole, however many share a row (a server's prompts are not counted: it does not say).
+    generated_tokens: of the responses, with their ends of turn. decodes: passes over video files, which depend on what is still in
+    memory or in the frame cache, so that a run that was stopped may count more of them.
     """
 
     model_calls: int = 0

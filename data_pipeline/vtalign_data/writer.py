@@ -4,17 +4,20 @@ A request that a server did not answer is lost only where the server is still th
 did not answer is asked when the run is taken up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, get_args
 
 from vtalign.errors import InputError, RunFailed, VideoError
 from vtalign.models.requests import FrameSource, Generation, Request
 from vtalign.remote.remote_lm import RemoteLM
-from vtalign.remote.requests import ServerError
+from vtalign.remote.requests import Reason, ServerError
 from vtalign.video.frames import FrameStore
 from vtalign_data.stage import Rejected
 from vtalign_data.usage import Usage
+
+_OF_THE_SERVER = set(get_args(Reason)) - {"server_refused"}
+"""Failures that are not about the request itself."""
 
 
 class Writer(Protocol):
@@ -49,12 +52,18 @@ class ServerWriter:
     ) -> Sequence[Generation | ServerError]:
         """Raises RunFailed where requests failed and the server is gone, besides what `RemoteLM.generations` raises."""
         made = self._lm.generations(requests, source, batch_size=batch_size)
-        if any(isinstance(answer, ServerError) and answer.reason != "server_refused" for answer in made):
-            try:
-                self.check()
-            except InputError as error:
-                raise RunFailed(f"the server has stopped answering: {error}; then run the same command again to go on") from None
+        require_server(self.check, [answer.reason for answer in made if isinstance(answer, ServerError)])
         return made
+
+
+def require_server(check: Callable[[], object], failures: Iterable[str | None]) -> None:
+    """Raises RunFailed where a request failed for want of its server, and `check` says that this is gone. `failures`: reasons of
+    requests, None for an answer."""
+    if set(failures) & _OF_THE_SERVER:
+        try:
+            check()
+        except InputError as error:
+            raise RunFailed(f"the server has stopped answering: {error}; then run the same command again to go on") from None
 
 
 class Traced(Protocol):

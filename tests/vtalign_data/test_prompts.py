@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from vtalign.cli.data_commands import app
 from vtalign.errors import InputError
+from vtalign_data.annotated.config import AnnotationConfig
 from vtalign_data.config import BuildConfig
 from vtalign_data.prompts import FILES, with_prompts, write_prompts
 
@@ -45,6 +46,29 @@ def test_edited_files_are_another_run(folder: Path) -> None:
     assert again.result_settings() == config.result_settings()
 
 
+def test_files_of_annotations_and_their_judge(folder: Path) -> None:
+    (folder / "reversal.txt").write_text("What moves?\n")
+    (folder / "annotation_open.txt").write_text("Q: {question}\n")
+    (folder / "judge_answer.txt").write_text("# mine\n{question}\n\n{truth}\n{reply}\nCorrect or Incorrect?\n")
+    judge = {"server": {"url": "http://localhost:1/v1", "model": "j"}}
+    settings = {"sources": ["annotation"], "annotations": {"file": "a.jsonl", "columns": {"caption": "c"}, "judge": judge}}
+    config = read(folder, **settings)
+    assert config.select.prompt == "What moves?"
+    assert config.annotations.open_prompt == "Q: {question}"
+    assert config.annotations.judge_answer_prompt == "{question}\n\n{truth}\n{reply}\nCorrect or Incorrect?"
+    defaults = AnnotationConfig()
+    assert config.annotations.judge_caption_prompt == defaults.judge_caption_prompt
+    assert config.annotations.options_prompt == defaults.options_prompt
+    assert config.annotations.judge is not None and config.annotations.judge.server is not None
+    assert with_prompts(config) == config
+    with pytest.raises(InputError, match=r"annotation_open.txt: the config sets annotations.open_prompt too"):
+        read(
+            folder,
+            sources=["annotation"],
+            annotations={"file": "a.jsonl", "columns": {"caption": "c"}, "open_prompt": "{question}?"},
+        )
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
@@ -56,6 +80,8 @@ def test_edited_files_are_another_run(folder: Path) -> None:
         ("order.txt", "Which, {a} or {b}?\nWhich, {a}?", "order.txt:2: lacks field {b}"),
         ("after.txt", "# none", "after.txt: holds no wording"),
         ("clips.txt", "{clips}", "clips.txt: lacks field {prompt}"),
+        ("annotation_options.txt", "{question}", "annotation_options.txt: lacks field {options}"),
+        ("judge_caption.txt", "{truth}\n{question}", "judge_caption.txt:2: unknown field {question} (known: {reply}, {truth})"),
         ("captions.txt", "Describe.", "captions.txt: no prompt of that name (known: after.txt,"),
     ],
 )

@@ -81,6 +81,48 @@ def test_a_server_answers_what_annotations_ask(served, chat_echo, troubled_video
     assert pairs and all(pair.chosen == "a giraffe" and pair.rejected in replies and pair.scores is None for pair in pairs)
 
 
+def test_a_judges_calls_are_counted_where_they_are_made(served, chat_echo, troubled_videos: Path, tmp_path: Path) -> None:
+    """The model's replies name no option, so that the judge is asked, whose own are no verdicts: all of it is counted."""
+    names = sorted(path.name for path in troubled_videos.glob("[!.]*.mp4"))
+    asked = [
+        {"question": "What is there?", "answer": "a giraffe"},
+        {"question": "Which way?", "answer": "in", "options": ["out", "in"]},
+    ]
+    rows = [{"video": name, **question} for name in names for question in asked]
+    (tmp_path / "qa.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    server, judge = chat_echo(), chat_echo()
+    columns = {"question": "question", "answer": "answer", "options": "options"}
+    settings = {
+        "file": str(tmp_path / "qa.jsonl"),
+        "columns": columns,
+        "judge": {"server": {"url": judge.url, "model": "echo"}, "max_new_tokens": 3},
+    }
+    loose = {"filters": {"max_length_ratio": 99, "max_length_ratio_question": 99}}
+    config = served(tmp_path / "run", server.url, sources=["annotation"], annotations=settings, **loose)
+    summary = run_build(config)
+    counts = {stage.name: stage for stage in summary.stages}["07-annotated"]
+    assert counts.failed == {"unreadable": counts.lost} and 0 < len(judge.bodies) <= counts.lost
+    assert counts.usage.model_calls == len(judge.bodies) and counts.usage.generated_tokens == 3 * len(judge.bodies)
+    assert summary.usage.model_calls == len(server.bodies) + len(judge.bodies)
+    judge.close()
+    assert run_build(config).usage == summary.usage, "a finished run asks nobody"
+
+
+def test_a_server_or_judge_that_is_not_there_leaves_nothing_behind(
+    served, chat_echo, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    gone = {"url": "http://127.0.0.1:9/v1", "model": "echo", "retries": 0}
+    weights = {"model": str(tiny_checkpoint), "frames": {}}
+    with pytest.raises(InputError, match="no OpenAI-compatible server answers there"):
+        run_build(served(tmp_path / "run", gone["url"], gone, **weights))
+    (tmp_path / "qa.jsonl").write_text('{"video": "a.mp4", "caption": "It rains."}\n')
+    asked = {"file": str(tmp_path / "qa.jsonl"), "columns": {"caption": "caption"}, "judge": {"server": gone}}
+    judged = {"sources": ["annotation"], "annotations": asked}
+    with pytest.raises(InputError, match="no OpenAI-compatible server answers there"):
+        run_build(served(tmp_path / "run", chat_echo().url, **weights, **judged))
+    assert not (tmp_path / "run").exists()
+
+
 def test_views_are_compared_and_videos_mixed_whatever_is_shown(served, chat_echo, tmp_path: Path) -> None:
     """A blurred view is not asked about: what is said of the clean one is on both sides."""
     grid = [{"name": "blur", "strength": 2}, {"name": "insert_distractor", "strength": 2}]

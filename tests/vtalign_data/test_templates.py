@@ -27,6 +27,8 @@ def test_fields() -> None:
         ("{a.__class__}", "unknown field {a.__class__} (known: {a})"),
         ("{a} {}", "unknown field {} (known: {a})"),
         ("{{a}}", "lacks field {a}"),
+        ("{a:d}", "unknown field {a:d} (known: {a})"),
+        ("{a!r:>9}", "unknown field {a!r:>9} (known: {a})"),
         ("{a", "'{a' is no template"),
     ],
 )

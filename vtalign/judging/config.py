@@ -26,7 +26,7 @@ class JudgeConfig(Config):
     def _one_judge(self) -> Self:
         if (self.server is None) == (self.model is None):
             raise ValueError("name one judge: `server.url` and `server.model`, or `model` (a folder or Hub id)")
-        unused = [name for name in _LOCAL if name in self.model_fields_set]
+        unused = [name for name in _LOCAL if getattr(self, name) != type(self).model_fields[name].default]
         if self.server is not None and unused:
             raise ValueError(f"{unused[0]}: is a setting of a local model, but the judge is on a server; leave it out")
         return self

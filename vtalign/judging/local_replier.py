@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from huggingface_hub import hf_hub_download
 from numpy.typing import NDArray
 from transformers import AutoConfig
 
@@ -32,10 +33,11 @@ class LocalReplier:
 
     @cached_property
     def name(self) -> str:
-        """A folder's name and a hash of its files and the dtype: no verdict outlives the weights that gave it. A Hub id as it is."""
+        """A folder's name and a hash of its files and the dtype: no verdict outlives the weights that gave it. A Hub id with its
+        commit, where that is known, and the dtype."""
         folder = Path(self._model)
         if not folder.is_dir():
-            return self._model
+            return "@".join([self._model, *_commit(self._model), self._config.dtype])
         return f"{folder.resolve().name}@{stable_id('judge', _files_hash(folder), self._config.dtype).rpartition('-')[2][:8]}"
 
     def check(self) -> None:
@@ -68,12 +70,13 @@ class _NoFrames:
 def _write_without_video(lm: VideoLM, prompts: Sequence[str], max_new_tokens: int) -> list[Said]:
     requests = [Request(Prompt((prompt,)), max_new_tokens) for prompt in prompts]
     try:
-        return [Said(made.text) for made in lm.generations(requests, _NoFrames(), batch_size=len(requests))]
+        written = lm.generations(requests, _NoFrames(), batch_size=len(requests))
     except InputError:
         # one prompt that does not fit (too long, a special token in a reply) costs its own verdict alone
         if len(prompts) == 1:
             return [Said(None, REFUSED)]
         return [said for prompt in prompts for said in _write_without_video(lm, [prompt], max_new_tokens)]
+    return [Said(made.text, tokens=made.tokens, prompt_tokens=made.prompt_tokens) for made in written]
 
 
 def _is_video_lm(name: str) -> bool:
@@ -83,6 +86,17 @@ def _is_video_lm(name: str) -> bool:
         return AutoConfig.from_pretrained(name).model_type in FAMILIES
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{name}: cannot load this judge: {str(error).strip().splitlines()[0]}") from None
+
+
+def _commit(hub_id: str) -> list[str]:
+    """The commit that `main` is at, or was at when it was last fetched; none where neither network nor cache knows it."""
+    for record in ("config.json", "adapter_config.json"):
+        try:
+            # <cache>/snapshots/<commit>/<file>
+            return [Path(hf_hub_download(hub_id, record)).parent.name]
+        except (OSError, ValueError):
+            continue
+    return []
 
 
 def _files_hash(folder: Path) -> str:

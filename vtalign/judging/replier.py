@@ -1,7 +1,7 @@
 """`Replier`: who answers a judge's prompts, and `Said`, what came back for one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from vtalign.judging.config import JudgeConfig
@@ -9,10 +9,15 @@ from vtalign.judging.config import JudgeConfig
 
 @dataclass(frozen=True)
 class Said:
-    """What came back for one prompt: words, or (`text` None) the short word of why there are none."""
+    """What came back for one prompt: words, or (`text` None) the short word of why there are none.
+
+    `tokens` were written, with the end of turn, `prompt_tokens` were read; 0 where a server does not say.
+    """
 
     text: str | None
     failure: str | None = None
+    tokens: int = field(default=0, compare=False)  # what it cost is no part of what was said
+    prompt_tokens: int = field(default=0, compare=False)
 
 
 OnSaid = Callable[[int, Said], object]
@@ -23,7 +28,7 @@ class Replier(Protocol):
 
     @property
     def name(self) -> str:
-        """The judge in results: the same for the same weights, wherever they are."""
+        """The judge in results and in the keys of its verdicts: no two judges have the same."""
         ...
 
     def check(self) -> None:
@@ -38,13 +43,13 @@ class Replier(Protocol):
         ...
 
 
-def open_replier(config: JudgeConfig) -> Replier:
-    """The server or the local model of a config."""
+def open_replier(config: JudgeConfig, place: str | None = None) -> Replier:
+    """The server or the local model of a config. `place`: of a server, what stands in its name instead of the address."""
     # late: a server needs no torch, and a local model no client
     if config.server is not None:
         from vtalign.judging.server_replier import ServerReplier
 
-        return ServerReplier(config.server, config.max_new_tokens)
+        return ServerReplier(config.server, config.max_new_tokens, place)
     from vtalign.judging.local_replier import LocalReplier
 
     return LocalReplier(config)

@@ -9,11 +9,15 @@ from vtalign.remote.server import ChatServer
 
 
 class ServerReplier:
-    """Prompts as single user turns at temperature 0, as many at once as `config.concurrency` says."""
+    """Prompts as single user turns at temperature 0, as many at once as `config.concurrency` says.
 
-    def __init__(self, config: ServerConfig, max_new_tokens: int) -> None:
+    Weights on a server cannot be hashed, and two servers may call different ones the same: the judge's name ends in the address,
+    or in `place` where the user vouches for it.
+    """
+
+    def __init__(self, config: ServerConfig, max_new_tokens: int, place: str | None = None) -> None:
         self._server, self._max_new_tokens = ChatServer(config), max_new_tokens
-        self.name = config.model
+        self.name = f"{config.model}@{place or config.url}"
 
     def check(self) -> None:
         self._server.check()
@@ -24,4 +28,4 @@ class ServerReplier:
 
 
 def _said(answer: ChatReply | ServerError) -> Said:
-    return Said(answer.text) if isinstance(answer, ChatReply) else Said(None, answer.reason)
+    return Said(answer.text, tokens=answer.tokens) if isinstance(answer, ChatReply) else Said(None, answer.reason)

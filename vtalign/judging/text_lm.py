@@ -38,11 +38,11 @@ class TextLM:
         self._model = model.to(target).eval()
         # Checkpoints bring a temperature or a repetition penalty with them, which would have a say in a greedy reply too.
         ends = model.generation_config.eos_token_id
+        ends = self._tokenizer.eos_token_id if ends is None else ends
         self._model.generation_config = GenerationConfig(
-            do_sample=False,
-            eos_token_id=self._tokenizer.eos_token_id if ends is None else ends,
-            pad_token_id=self._tokenizer.pad_token_id,
+            do_sample=False, eos_token_id=ends, pad_token_id=self._tokenizer.pad_token_id
         )
+        self._ends = set(ends) if isinstance(ends, list) else {ends}
         added = self._tokenizer.added_tokens_decoder.values()
         self._special = {*self._tokenizer.all_special_tokens, *(token.content for token in added if token.special)}
         self._longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
@@ -61,10 +61,16 @@ class TextLM:
         ids = self._model.generate(
             input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], max_new_tokens=max_new_tokens
         )
-        written = self._tokenizer.batch_decode(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        for place, text in zip(fitting, written, strict=True):
-            said[place] = Said(text)
+        written = ids[:, inputs["input_ids"].shape[1] :]
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        for place, row, prompt_tokens in zip(fitting, written.tolist(), lengths, strict=True):
+            text = str(self._tokenizer.decode(row, skip_special_tokens=True))
+            said[place] = Said(text, tokens=self._until_end(row), prompt_tokens=prompt_tokens)
         return said
+
+    def _until_end(self, row: Sequence[int]) -> int:
+        """Tokens of a reply with its end of turn, without the padding behind that."""
+        return next((count for count, token in enumerate(row, 1) if token in self._ends), len(row))
 
     def _rendered(self, prompt: str) -> str | None:
         """The prompt as the model reads it; None where a reply in it could be taken for the end of a turn."""

@@ -1,7 +1,7 @@
 """The stage `annotated`: answers that are wrong become candidate pairs, with the truth as their chosen side."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vtalign.ids import stable_id
 from vtalign.judging.replier import Replier
@@ -10,9 +10,10 @@ from vtalign_data.annotated.annotation import Annotation, prompt_of
 from vtalign_data.annotated.answers import Questioning
 from vtalign_data.annotated.correctness import Verdict, verdict_by_rule
 from vtalign_data.annotated.forms import truth_in_form_of
-from vtalign_data.annotated.judged import ask_judge, judge_prompt
+from vtalign_data.annotated.judged import Judged, ask_judge, judge_prompt
 from vtalign_data.responses import SCHEMA
 from vtalign_data.stage import BatchResult, Rejected, Row
+from vtalign_data.usage import Usage
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def make_annotated(
     judge), `unknown_on_clean`, `no_answer`, or the short word of why a judge said nothing."""
     result = BatchResult()
     readings = list(_readings(views, annotations, answers, questioning))
-    verdicts = _verdicts(
+    verdicts, usage = _verdicts(
         [row for r in readings for row in (r.answer, r.clean) if row is not None], annotations, questioning, judge
     )
     for reading in readings:
@@ -60,7 +61,7 @@ def make_annotated(
             result.rejected.append(Rejected(reading.id, "failed", found, "the judge gave no verdict"))
         else:
             result.rejected.append(Rejected(reading.id, "filtered", "unknown_on_clean", f"{known} there too"))
-    return result
+    return replace(result, usage=usage)
 
 
 def _readings(
@@ -82,8 +83,9 @@ def _verdicts(
     annotations: Mapping[str, Mapping[str, Annotation]],
     questioning: Questioning,
     judge: Replier | None,
-) -> dict[tuple[str, str], str]:
-    """(request, annotation) -> verdict; captions of one video share an answer, and each has a verdict of its own."""
+) -> tuple[dict[tuple[str, str], str], Usage]:
+    """(request, annotation) -> verdict, and what the judge cost; captions of one video share an answer, and each has a verdict of its
+    own."""
     config = questioning.config
     found: dict[tuple[str, str], str] = {}
     prompts: dict[tuple[str, str], str] = {}
@@ -95,14 +97,15 @@ def _verdicts(
             verdict: Verdict = verdict_by_rule(row["text"], annotation, config)
             found[key] = verdict
             if verdict == "undecided" and judge is not None and row["text"].strip():
-                prompts[key] = judge_prompt(annotation, row["prompt"], row["text"])
-    judged = ask_judge(judge, list(prompts.values())) if judge is not None else {}
+                prompts[key] = judge_prompt(annotation, row["prompt"], row["text"], config)
+    judged = ask_judge(judge, list(prompts.values())) if judge is not None else Judged({}, Usage())
     for key, prompt in prompts.items():
-        verdict_said = judged[prompt]
+        verdict_said = judged.verdicts[prompt]
         found[key] = verdict_said if isinstance(verdict_said, str) else "right" if verdict_said else "wrong"
     # of several true captions, one that an answer does not contradict is enough to keep it from being a wrong answer
     contested = {request_id for (request_id, _), said_of_it in found.items() if said_of_it != "wrong"}
-    return {key: "undecided" if said == "wrong" and key[0] in contested else said for key, said in found.items()}
+    verdicts = {key: "undecided" if said == "wrong" and key[0] in contested else said for key, said in found.items()}
+    return verdicts, judged.usage
 
 
 def _candidate(reading: _Reading, answer: Row, questioning: Questioning) -> Row:

@@ -4,14 +4,12 @@ import re
 from collections import Counter
 from typing import Literal
 
-from vtalign.choices import exact_choice, lenient_choice, mentioned_option, normalise
+from vtalign.choices import exact_choice, lenient_choice, lettered_spellings, mentioned_option, normalise, read_yes_no
 from vtalign.preference.words import split_words
 from vtalign_data.annotated.annotation import Annotation, letter, listed_options
 from vtalign_data.annotated.config import AnnotationConfig
 
 Verdict = Literal["right", "wrong", "undecided"]
-
-_YES_NO = ("yes", "no")
 
 
 def verdict_by_rule(reply: str, annotation: Annotation, config: AnnotationConfig) -> Verdict:
@@ -35,9 +33,7 @@ def chosen_option(reply: str, annotation: Annotation) -> str | None:
     """The only option that the reply names by its letter or its words (`yes` or `no` where there are none); None where it is not
     clear."""
     if annotation.form == "yes_no":
-        opening = re.match(r"\W*(yes|no)\b", reply.casefold())
-        mentioned = lenient_choice(reply, _YES_NO)
-        return opening[1] if opening and mentioned in (None, opening[1]) and not _says_both(reply) else mentioned
+        return read_yes_no(reply)
     options = annotation.options
     exact = exact_choice(reply, options)
     if exact is not None:
@@ -45,9 +41,8 @@ def chosen_option(reply: str, annotation: Annotation) -> str | None:
     by_letter = {letter(index): option for index, option in enumerate(options)}
     if len(plain := re.sub(r"[^\w]", "", reply)) == 1 and plain.upper() in by_letter:
         return by_letter[plain.upper()]
-    whole = dict(zip(listed_options(options), options, strict=True))
-    spellings = {option: (line[0], option, line) for line, option in whole.items()}
-    return mentioned_option(reply, spellings)
+    lines = zip(options, listed_options(options), strict=True)
+    return mentioned_option(reply, {option: lettered_spellings(line) for option, line in lines})
 
 
 def token_f1(text: str, truth: str) -> float:
@@ -55,8 +50,3 @@ def token_f1(text: str, truth: str) -> float:
     said, true = (Counter(word.key for word in split_words(one) if not word.is_punctuation) for one in (text, truth))
     shared = (said & true).total()
     return 2 * shared / (said.total() + true.total()) if shared else 0.0
-
-
-def _says_both(reply: str) -> bool:
-    words = set(re.findall(r"\w+", reply.casefold()))
-    return {"yes", "no"} <= words

@@ -31,8 +31,6 @@ def annotated_candidates(
     """
     settings = config.annotations
     judge = open_replier(settings.judge) if settings.judge is not None else None
-    if judge is not None:
-        judge.check()
     paths = {rows[0]["video_id"]: rows[0]["video"] for rows in perturbed_views}
     known = {row["video"]: (row["video_id"], paths[row["video_id"]]) for row in scanned.rows() if row["video_id"] in paths}
     joined = run_stage(
@@ -68,6 +66,12 @@ def annotated_candidates(
         config.batch_size,
         required=False,
     )
+
+
+def check_judge(config: BuildConfig) -> None:
+    """Raises InputError where the judge of the annotations cannot be asked. Costs little."""
+    if config.tells_annotations and config.annotations.judge is not None:
+        open_replier(config.annotations.judge).check()
 
 
 def _view_id(rows: Sequence[Row]) -> str:

@@ -1,41 +1,25 @@
-"""`JudgeConfig`: which judge is asked, and how long it may answer."""
+"""`JudgeConfig`: which judge an evaluation asks, under which name its verdicts are kept, and where."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from vtalign.config import Config
-from vtalign.remote.config import ServerConfig
-
-_LOCAL = ("batch_size", "device", "dtype")
+from vtalign.judging import config as judging
 
 
-class JudgeConfig(Config):
-    """A judge on a server, or a model read from disk. Greedy in both cases; none by default."""
+class JudgeConfig(judging.JudgeConfig):
+    """A judge whose verdicts stand beside figures, and are kept."""
 
-    server: ServerConfig | None = Field(None, description="an OpenAI-compatible server and the judge's name there")
-    model: str | None = Field(
-        None, min_length=1, description="a folder or Hub id: a language model with a chat template, or a video LLM"
-    )
     name: str | None = Field(
         None, min_length=1, description="of a judge on a server, in place of its address: where it is the same one elsewhere too"
     )
-    max_new_tokens: int = Field(256, ge=1, description="longest verdict in tokens")
-    batch_size: int = Field(16, ge=1, description="of a local model: replies judged together")
-    device: str = Field("auto", description="of a local model: `auto`, `cpu`, `cuda`, ..")
-    dtype: Literal["float32", "bfloat16"] = Field("float32", description="of a local model")
     cache: Path | None = Field(
         None, description="folder of verdicts that several runs share; default: each run keeps its own alone"
     )
 
     @model_validator(mode="after")
-    def _one_judge(self) -> Self:
-        if (self.server is None) == (self.model is None):
-            raise ValueError("name one judge: `server.url` and `server.model`, or `model` (a folder or Hub id)")
-        unused = [name for name in _LOCAL if name in self.model_fields_set]
-        if self.server is not None and unused:
-            raise ValueError(f"{unused[0]}: is a setting of a local model, but the judge is on a server; leave it out")
+    def _named_by_weights(self) -> Self:
         if self.server is None and self.name is not None:
             raise ValueError("name: is for a judge on a server; a local one is named by its weights; leave it out")
         return self

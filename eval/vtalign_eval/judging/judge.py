@@ -1,14 +1,13 @@
 """`Judge`: all open questions at once, to a server or a local model, with every verdict on disk as soon as it is there."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from rich.console import Console
 
 from vtalign.errors import InputError
 from vtalign.ids import stable_id
+from vtalign.judging.replier import Replier, Said, open_replier
 from vtalign_eval.benchmarks import Benchmark
 from vtalign_eval.items import Item
 from vtalign_eval.judging.config import JudgeConfig
@@ -18,37 +17,6 @@ from vtalign_eval.progress import progress_bars
 
 _VERSION = 2  # rises whenever the same prompt would be asked or its reply read in another way
 UNREADABLE = "unreadable"
-
-
-@dataclass(frozen=True)
-class Said:
-    """What came back for one prompt: words, or (`text` None) the short word of why there are none."""
-
-    text: str | None
-    failure: str | None = None
-
-
-OnSaid = Callable[[int, Said], object]
-
-
-class Replier(Protocol):
-    """Who answers prompts: a server or a local model."""
-
-    @property
-    def name(self) -> str:
-        """The judge in results and in the keys of its verdicts: no two judges have the same."""
-        ...
-
-    def check(self) -> None:
-        """Raises InputError where the judge cannot be asked. Costs little."""
-        ...
-
-    def reply(self, prompts: Sequence[str], on_said: OnSaid) -> None:
-        """Answer every prompt, greedily, and hand each reply with its place in `prompts` to `on_said` as soon as it is there.
-
-        What concerns one prompt alone (too long, say) is a failed reply; a judge that is gone is RunFailed.
-        """
-        ...
 
 
 class Judge:
@@ -117,18 +85,7 @@ def open_judge(config: JudgeConfig | None, benchmark: Benchmark) -> Judge | None
         return None
     if benchmark.judging is None:
         raise InputError(f"judge: benchmark '{benchmark.name}' is graded by rules alone; leave the judge out")
-    return Judge(_replier(config), benchmark.judging, config.max_new_tokens, config.cache)
-
-
-def _replier(config: JudgeConfig) -> Replier:
-    # late: a server needs no torch, and a local model no client
-    if config.server is not None:
-        from vtalign_eval.judging.server_judge import ServerReplier
-
-        return ServerReplier(config.server, config.max_new_tokens, config.name)
-    from vtalign_eval.judging.local_judge import LocalReplier
-
-    return LocalReplier(config)
+    return Judge(open_replier(config, config.name), benchmark.judging, config.max_new_tokens, config.cache)
 
 
 def _verdict(question: JudgeQuestion, said: Said) -> Verdict:

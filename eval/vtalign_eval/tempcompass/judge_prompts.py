@@ -7,6 +7,7 @@ a judge sees no right answer: it answers a multi-choice question from the captio
 import re
 from functools import partial
 
+from vtalign.judging.verdict import read_verdict, without_thoughts
 from vtalign_eval.grade import normalise
 from vtalign_eval.items import Item
 from vtalign_eval.judging.question import JudgeQuestion, Judging
@@ -35,10 +36,7 @@ PROMPTS = {
         "line that is either `Answer: ` and the letter of the option, such as `Answer: B`, or `Answer: none`."
     ),
 }
-_THOUGHTS = re.compile(r"^.*</think>", re.DOTALL)
 _ANSWER = re.compile(r"^\W*answer\W*:(.*)$", re.IGNORECASE | re.MULTILINE)
-_WORD = re.compile(r"\W*(?:(?:verdict|answer)\W+)?(correct|incorrect)\W*", re.IGNORECASE)
-_WITHDRAWN = re.compile(r"\b(?:incorrect|wrong|not|isn['’]t)\b")
 _LETTER = re.compile(r"\W*(?:[Oo]ption\s+)?([A-D])\W*")
 _NO_OPTION = re.compile(
     r"\W*(?:none|(?:none|all) of (?:them|these|the (?:above|options|choices))(?: (?:is|are) correct)?)\W*", re.IGNORECASE
@@ -54,27 +52,9 @@ def judge_question(item: Item, reply: str | None) -> JudgeQuestion | None:
     text = clean(reply)
     if not text:
         return None  # a blank reply is wrong, whatever a judge would say of it
-    # not `format`: a question or a reply may hold braces
-    fields = {"question": item.scored_question, "answer": item.scored_answer, "reply": text}
-    prompt = re.sub(r"\{(question|answer|reply)\}", lambda found: fields[found[1]], PROMPTS[item.task])
+    prompt = PROMPTS[item.task].format(question=item.scored_question, answer=item.scored_answer, reply=text)
     read = partial(read_choice, question=item.scored_question, answer=item.scored_answer) if captioning else read_verdict
     return JudgeQuestion(item.question_id, text, prompt, read)
-
-
-def read_verdict(said: str) -> bool | None:
-    """Correct or Incorrect where that word is a whole line, the first or the last one, and no line is the other; else None.
-
-    A judge that explains itself beside the word ("Correct, but ..", "Correct: no") or says "not correct", "wrong" or "incorrect"
-    elsewhere while calling the reply correct has given no verdict.
-    """
-    text = _THOUGHTS.sub("", said)
-    lines = [line for line in text.splitlines() if re.search(r"\w", line)]
-    found = {match[1].casefold() for line in lines[:1] + lines[-1:] if (match := _WORD.fullmatch(line))}
-    if len(found) != 1:
-        return None
-    if found == {"incorrect"}:
-        return False
-    return None if _WITHDRAWN.search(text.casefold()) else True
 
 
 def read_choice(said: str, question: str, answer: str) -> bool | None:
@@ -83,7 +63,7 @@ def read_choice(said: str, question: str, answer: str) -> bool | None:
     As in the published scoring (`eval_captioning.py`) "None of the choices" and "All of the choices" are wrong. None for anything
     else: "B is not stated", "B or none".
     """
-    text = _THOUGHTS.sub("", said).strip()
+    text = without_thoughts(said).strip()
     answers = _ANSWER.findall(text)
     if not answers and "\n" in text:
         return None

@@ -5,7 +5,7 @@ Not TempCompass's: its rules are in `vtalign_eval.tempcompass.rules`, and the tw
 
 import re
 
-from vtalign_eval.grade import mentioned_option, normalise, read_yes_no
+from vtalign.choices import lettered_spellings, mentioned_option, read_yes_no
 from vtalign_eval.items import Item
 from vtalign_eval.tempcompass.questions import CAPTION_MATCHING, MULTI_CHOICE, YES_NO
 from vtalign_eval.tempcompass.rules import clean, match
@@ -31,8 +31,7 @@ def read_leniently(reply: str | None, item: Item) -> str | None:
 def _spellings(option: str, task: str) -> tuple[str, ...]:
     """The ways to mention an option. A bare digit is none: it may count something."""
     if task == MULTI_CHOICE:
-        letter, words = option.strip()[:1], option.strip()[2:].strip()
-        return tuple(spelling for spelling in (letter, words, option.strip()) if normalise(spelling))
+        return lettered_spellings(option)
     assert task == CAPTION_MATCHING
     head, _, caption = option.partition(": ")
     mark = head.rpartition(" ")[2]

@@ -14,6 +14,7 @@ from vtalign_data.config import FilterConfig
 from vtalign_data.filter import filter_candidates
 from vtalign_data.perturbations import make_perturbations
 from vtalign_data.stage import BatchResult, Row
+from vtalign_data.usage import Usage
 
 VIEW = VideoView(tuple(Slot("video-0", frame, frame / 2) for frame in range(12)), 2.0)
 ROW = {
@@ -85,6 +86,7 @@ def test_what_no_rule_decides_is_left_out_or_judged() -> None:
     result = made(said, WHERE, judge=judge)
     assert [row["rejected"] for row in result.rows] == ["Hard to say"] and result.rows[0]["chosen"] == "B. left"
     assert reasons(result) == ["server_timeout"] and result.rejected[0].outcome == "failed"
+    assert result.usage == Usage(model_calls=2), "the judge's calls"
     assert len(judge.asked) == 2 and all("Right answer: left" in prompt and "A. right" in prompt for prompt in judge.asked)
 
 

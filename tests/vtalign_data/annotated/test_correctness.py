@@ -52,6 +52,11 @@ def test_which_option_is_taken(reply: str, taken: str | None) -> None:
         ("No, it does not move.", "wrong"),
         ("Nobody knows", "undecided"),
         ("Yes and no", "undecided"),
+        ("No idea", "undecided"),
+        ("No way to tell", "undecided"),
+        ("No ball is there", "undecided"),
+        ("The answer is yes.", "right"),
+        ("No. It stands still. Is it day? Yes.", "wrong"),
     ],
 )
 def test_yes_and_no(reply: str, verdict: str) -> None:

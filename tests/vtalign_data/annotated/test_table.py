@@ -79,7 +79,10 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
         ({"columns": {}}, "say which column of the file is the caption"),
         ({"file": None}, "columns are those of a file"),
         ({"options_prompt": "{question}"}, r"lacks field \{options\}"),
-        ({"open_prompt": "?"}, r"must have the field \{question\}"),
+        ({"open_prompt": "?"}, r"lacks field \{question\}"),
+        ({"yes_no_prompt": "{question:d}"}, r"unknown field \{question:d\} \(known: \{options\}, \{question\}\)"),
+        ({"judge_answer_prompt": "{truth} {reply}"}, r"judge_answer_prompt: .* lacks field \{question\}"),
+        ({"judge_caption_prompt": "{truth} {reply} {question}"}, r"unknown field \{question\}"),
         ({"judge": {}}, "name one judge"),
     ],
 )

@@ -4,46 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from vtalign_eval.tempcompass.judge_prompts import PROMPTS, judge_question, read_choice, read_verdict
+from vtalign_eval.tempcompass.judge_prompts import PROMPTS, judge_question, read_choice
 from vtalign_eval.tempcompass.questions import TASKS, TempCompassItem, load_questions
 
 
 def first(data: Path, task: str) -> TempCompassItem:
     return next(item for item in load_questions(data) if item.task == task)
-
-
-@pytest.mark.parametrize(
-    ("said", "right"),
-    [
-        ("Correct", True),
-        ("Incorrect", False),
-        ("incorrect.", False),
-        ("**Correct**", True),
-        ("Verdict: Correct", True),
-        ("Correct\nThe reply names the right option.", True),
-        ("Incorrect\nThe correct answer is B.", False),
-        ("Correct. The reply names the right option.", None),
-        ("Correct. On reflection the reply is not correct", None),
-        ("Correct, but it names both, so it is wrong", None),
-        ("correct: no", None),
-        ("Correct\nActually wrong", None),
-        ("Correct\nNo, it isn't.", None),
-        ("The reply means left.\n\nIncorrect", False),
-        ("<think>Is it correct? Correct, I think.</think>\nIncorrect", False),
-        ("<think>not incorrect</think>Correct", True),
-        ("", None),
-        ("Yes", None),
-        ("Correct or Incorrect", None),
-        ("Correct\nIncorrect", None),
-        ("Correct. No: incorrect.", None),
-        ("Correctly said", None),
-        ("Correct answer is B", None),
-        ("The reply is not correct.", None),
-        ("I cannot say whether this is Correct", None),
-    ],
-)
-def test_a_verdict_is_one_word_that_stands_alone(said: str, right: bool | None) -> None:
-    assert read_verdict(said) is right
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,9 @@
-"""Small judges on disk."""
+"""Small judges, saved to a folder and returned with it."""
 
 import random
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -19,8 +18,7 @@ def _save(folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerF
     return folder
 
 
-@pytest.fixture(scope="session")
-def parrot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def save_parrot(folder: Path) -> Path:
     """A language model that says `Correct` whatever it is asked: each token names the next one, and no other has a say."""
     words = [*sentences(random.Random(0), stories=40), *["Correct"] * 400]
     tokenizer = build_tokenizer(words)
@@ -45,11 +43,10 @@ def parrot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.generation_config.do_sample = True
     model.generation_config.temperature = 5.0
     model.generation_config.repetition_penalty = 1e6
-    return _save(tmp_path_factory.mktemp("judges") / "parrot", model, tokenizer)
+    return _save(folder, model, tokenizer)
 
 
-@pytest.fixture(scope="session")
-def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def save_babbler(folder: Path) -> Path:
     """A random language model."""
     tokenizer = build_tokenizer(sentences(random.Random(0), stories=40))
     config = LlamaConfig(
@@ -60,4 +57,4 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = LlamaForCausalLM(config)
-    return _save(tmp_path_factory.mktemp("judges") / "noise", model, tokenizer)
+    return _save(folder, model, tokenizer)
