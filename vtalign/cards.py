@@ -16,12 +16,18 @@ def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
+_MODELS = ("model", "checkpoint")
+
+
 def portable(value: Any) -> Any:
-    """Plain data, of every path its last name."""
+    """Plain data, of every path its last name, and of every model (by its key) `portable_model`."""
     if isinstance(value, Path):
         return value.name
     if isinstance(value, dict):
-        return {key: portable(inner) for key, inner in value.items()}
+        return {
+            key: portable_model(inner) if key in _MODELS and isinstance(inner, str) else portable(inner)
+            for key, inner in value.items()
+        }
     return [portable(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 

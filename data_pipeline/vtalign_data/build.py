@@ -170,7 +170,11 @@ class _Build:
         told = telling.views(perturbed_views)
         candidates = telling.candidates(perturbed_views, described, told, placeholders)
         annotated = (
-            [annotated_candidates(self._stage, config, self.model, self._scanned, self.annotations, perturbed_views, frames)]
+            [
+                annotated_candidates(
+                    self._stage, config, self.model, self._scanned, self.annotations, perturbed_views, frames, placeholders
+                )
+            ]
             if config.tells_annotations
             else []
         )

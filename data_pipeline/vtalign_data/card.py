@@ -56,7 +56,6 @@ def dataset_card(build: BuildFacts, statistics: PairStatistics) -> str:
     """The text of README.md in a folder of pairs."""
     config = build.config
     settings = portable(config.result_settings("python"))
-    settings["model"] = portable_model(config.model) if config.model else None
     counted = {**statistics.counts, "perturbation with options": build.by_perturbation}
     parts = [
         f"---\n{_front_matter(statistics.pairs).to_yaml()}\n---",

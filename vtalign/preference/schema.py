@@ -304,6 +304,8 @@ def _view(data: Mapping[str, Any] | None) -> VideoView | None:
         slots.append(Slot(slot["video_id"], slot["frame"], slot["time"], FrameTransform.from_dict(transform) if named else None))
     if not slots:
         raise ValueError("it has no slots")
+    if lowest := min((slot.frame for slot in slots if slot.frame is not None and slot.frame < 0), default=None):
+        raise ValueError(f"it shows frame {lowest}")
     if data["fps"] is None or not data["fps"] > 0:
         raise ValueError(f"its fps is {data['fps']}")
     return VideoView(tuple(slots), data["fps"])

@@ -50,17 +50,22 @@ def make_annotated(
         if answer is None:
             result.rejected.append(Rejected(reading.id, "failed", "no_answer", reading.row["video"]))
             continue
+        if clean is None and questioning.config.require_known:
+            result.rejected.append(Rejected(reading.id, "failed", "no_answer", f"{reading.row['video']}: none on the clean view"))
+            continue
         key = reading.annotation_id
         found = verdicts[answer["request_id"], key]
         known = verdicts[clean["request_id"], key] if clean is not None else "right"
-        if found == "wrong" and known == "right":
-            result.rows.append(_candidate(reading, answer, questioning))
-        elif found in ("right", "undecided"):
+        if found in ("right", "undecided"):
             result.rejected.append(Rejected(reading.id, "filtered", found, answer["text"]))
         elif found != "wrong":
             result.rejected.append(Rejected(reading.id, "failed", found, "the judge gave no verdict"))
-        else:
+        elif known == "right":
+            result.rows.append(_candidate(reading, answer, questioning))
+        elif known in ("wrong", "undecided"):
             result.rejected.append(Rejected(reading.id, "filtered", "unknown_on_clean", f"{known} there too"))
+        else:
+            result.rejected.append(Rejected(reading.id, "failed", known, "the judge gave no verdict on the clean view"))
     return replace(result, usage=usage)
 
 

@@ -34,15 +34,15 @@ class AnnotationConfig(Config):
     caption_prompt: str = Field("Describe what happens in this video in one or two sentences.", min_length=1)
     max_new_tokens: int = Field(64, ge=1, description="longest answer in tokens")
     temperature: float = Field(0.0, ge=0)
-    max_overlap_answer: float = Field(
-        0.0,
+    max_overlap_answer: float | None = Field(
+        None,
         ge=0,
         lt=1,
-        description="an open answer whose words overlap more (token F1) with the truth is not called wrong by rule",
+        description="without a judge: an open answer whose words overlap no more (token F1) with the truth is called wrong, be it a "
+        "paraphrase; none: no rule calls it wrong",
     )
-    max_overlap_caption: float = Field(
-        0.5, ge=0, lt=1, description="a caption whose words overlap more (token F1) with the true one is not called wrong by rule"
-    )
+    max_overlap_caption: float | None = Field(None, ge=0, lt=1, description="the same of a caption")
+    max_characters: int = Field(4000, ge=1, description="a longer question, with its options and answer, or caption is filtered")
     judge: JudgeConfig | None = Field(None, description="decides what no rule does; without one that is left out, and counted")
     judge_answer_prompt: str = Field(
         "Someone watched a video and answered a question about it.\n\nQuestion:\n{question}\n\nRight answer: {truth}\n\n"

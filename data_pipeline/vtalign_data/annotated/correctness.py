@@ -9,12 +9,15 @@ from vtalign.preference.words import split_words
 from vtalign_data.annotated.annotation import Annotation, letter, listed_options
 from vtalign_data.annotated.config import AnnotationConfig
 
+_ARTICLES = ("a", "an", "the")
+
 Verdict = Literal["right", "wrong", "undecided"]
 
 
 def verdict_by_rule(reply: str, annotation: Annotation, config: AnnotationConfig) -> Verdict:
     """Options and yes/no: by the one that the reply chooses. Open answers and captions: right where the reply says the truth word
-    for word, wrong where it shares few words with it; a paraphrase lies between and is undecided."""
+    for word. What else they say is for a judge: a paraphrase ("2" of "two") shares no word with the truth. Only where there is no
+    judge, and the config has a threshold, few words in common are wrong."""
     if not normalise(reply):
         return "undecided"
     if annotation.form in ("options", "yes_no"):
@@ -26,6 +29,8 @@ def verdict_by_rule(reply: str, annotation: Annotation, config: AnnotationConfig
     if normalise(reply) == normalise(annotation.truth) or lenient_choice(reply, [annotation.truth]) is not None:
         return "right"
     most = config.max_overlap_caption if annotation.form == "caption" else config.max_overlap_answer
+    if most is None or config.judge is not None:
+        return "undecided"
     return "wrong" if token_f1(reply, annotation.truth) <= most else "undecided"
 
 
@@ -35,18 +40,29 @@ def chosen_option(reply: str, annotation: Annotation) -> str | None:
     if annotation.form == "yes_no":
         return read_yes_no(reply)
     options = annotation.options
-    exact = exact_choice(reply, options)
-    if exact is not None:
-        return exact
     by_letter = {letter(index): option for index, option in enumerate(options)}
-    if len(plain := re.sub(r"[^\w]", "", reply)) == 1 and plain.upper() in by_letter:
-        return by_letter[plain.upper()]
-    lines = zip(options, listed_options(options), strict=True)
-    return mentioned_option(reply, {option: lettered_spellings(line) for option, line in lines})
+    lettered = by_letter.get(re.sub(r"[^\w]", "", reply).upper())
+    exact = exact_choice(reply, options)
+    if exact is not None and lettered is not None and exact != lettered:
+        return None  # options that are letters themselves
+    if exact is not None or lettered is not None:
+        return exact or lettered
+    spellings = {option: lettered_spellings(line) for option, line in zip(options, listed_options(options), strict=True)}
+    by_word = {normalise(option): option for option in options}
+    if by_word.keys() == {"yes", "no"}:
+        if (said := read_yes_no(reply)) is not None:
+            return by_word[said]
+        spellings = {option: (way, whole) for option, (way, _, whole) in spellings.items()}  # "No idea" mentions no option
+    return mentioned_option(reply, spellings)
 
 
 def token_f1(text: str, truth: str) -> float:
-    """Harmonic mean of precision and recall of words, each counted as often as it occurs; punctuation aside (as SQuAD's F1)."""
-    said, true = (Counter(word.key for word in split_words(one) if not word.is_punctuation) for one in (text, truth))
+    """Harmonic mean of precision and recall of words, each counted as often as it occurs; punctuation and articles aside (as SQuAD's
+    F1)."""
+    said, true = (Counter(_words(one)) for one in (text, truth))
     shared = (said & true).total()
     return 2 * shared / (said.total() + true.total()) if shared else 0.0
+
+
+def _words(text: str) -> list[str]:
+    return [word.key for word in split_words(text) if not word.is_punctuation and word.key not in _ARTICLES]

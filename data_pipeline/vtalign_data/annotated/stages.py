@@ -24,8 +24,10 @@ def annotated_candidates(
     rows: Sequence[Placed | BadEntry],
     perturbed_views: Sequence[Sequence[Row]],
     frames: FrameStore,
+    placeholders: Sequence[str],
 ) -> Stage:
-    """The stage with the candidate pairs of the annotations, which may be none. `rows`: of a file or the manifest.
+    """The stage with the candidate pairs of the annotations, which may be none. `rows`: of a file or the manifest;
+    `placeholders`: what no prompt may hold.
 
     Raises InputError where the judge cannot be used, RunFailed where no row is about a video of the build.
     """
@@ -39,7 +41,7 @@ def annotated_candidates(
         table.SCHEMA,
         rows,
         lambda row: stable_id("row", repr(row)),  # by content: a file that changed is another input
-        lambda batch: table.join(batch, known),
+        lambda batch: table.join(batch, known, placeholders, settings.max_characters),
         config.batch_size,
     )
     said = table.by_video(joined.rows())

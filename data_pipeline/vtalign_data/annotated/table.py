@@ -45,8 +45,17 @@ def read_annotations(file: Path, columns: ColumnConfig, root: Path) -> list[Plac
     return rows
 
 
-def join(rows: Sequence[Placed | BadEntry], known: Mapping[str, tuple[str, str]]) -> BatchResult:
-    """The annotations of one batch of rows. `known`: (video_id, path) by path of every video, of its copies too."""
+def join(
+    rows: Sequence[Placed | BadEntry],
+    known: Mapping[str, tuple[str, str]],
+    placeholders: Sequence[str] = (),
+    longest: int | None = None,
+) -> BatchResult:
+    """The annotations of one batch of rows.
+
+    `known`: (video_id, path) by path of every video, of its copies too. `placeholders`: media placeholders and special tokens, which
+    no prompt may hold. `longest`: characters of an annotation, at most.
+    """
     result = BatchResult()
     for row in rows:
         if isinstance(row, BadEntry):
@@ -62,9 +71,18 @@ def join(rows: Sequence[Placed | BadEntry], known: Mapping[str, tuple[str, str]]
             video_id, video = known[row.path]
             for said in annotation_rows(video_id, video, 0, row.annotation):
                 annotation = _annotation(said)
+                whole = " ".join((annotation.question, *annotation.options, annotation.truth))
+                annotation_id = annotation.id_for(video_id)
+                if found := next((token for token in placeholders if token in whole), None):
+                    result.rejected.append(Rejected(f"{row.place} {annotation_id}", "filtered", "placeholder", found))
+                    continue
+                if longest is not None and len(whole) > longest:
+                    detail = f"{len(whole)} characters, annotations.max_characters is {longest}"
+                    result.rejected.append(Rejected(f"{row.place} {annotation_id}", "filtered", "too_long", detail))
+                    continue
                 result.rows.append(
                     {
-                        "annotation_id": annotation.id_for(video_id),
+                        "annotation_id": annotation_id,
                         "video_id": video_id,
                         "video": video,
                         "kind": annotation.kind,

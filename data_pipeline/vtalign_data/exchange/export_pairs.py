@@ -192,7 +192,9 @@ def _rendering(config: ExportConfig) -> Rendering:
 def _clean_is_rendered(pair: PreferencePair, config: ExportConfig) -> bool:
     if pair.view is None:
         return False
-    return FORMATS[config.to].images or config.render_clean or not is_whole(pair.view)
+    # beside a rendered rejected side the file itself would tell the sides apart by its encoding, length and rate
+    compared = pair.rejected_view is not None
+    return FORMATS[config.to].images or config.render_clean or compared or not is_whole(pair.view)
 
 
 def _rendered(pair: PreferencePair, config: ExportConfig) -> Iterator[VideoView]:

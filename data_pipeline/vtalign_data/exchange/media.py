@@ -34,7 +34,10 @@ class Rendering:
 
 
 def is_whole(view: VideoView) -> bool:
-    """Whether `view` shows one video as it is, so that a trainer may be given the file itself: nothing blank, changed or moved."""
+    """Whether `view` shows one video in its order, nothing blank or changed, so that a trainer may be given the file itself.
+
+    A view says nothing of the length of its file: one of a part of it, which neither builds nor imports make, passes too.
+    """
     frames = [slot.frame for slot in view.slots]
     plain = all(slot.frame is not None and slot.transform is None for slot in view.slots)
     return plain and len({slot.video_id for slot in view.slots}) == 1 and frames == sorted(frames, key=lambda frame: frame or 0)

@@ -92,8 +92,16 @@ def write_text_pairs(folder: Path, rows: Iterable[Row]) -> dict[str, Any]:
     for row in distinct:
         by_kind[row["kind"]] = by_kind.get(row["kind"], 0) + 1
     write_pairs(folder / "pairs", map(_pair, distinct))
-    write_lines(folder / "sft.jsonl", map(_conversation, sorted(distinct, key=lambda row: str(row["pair_id"]))))
-    return {"pairs": len(distinct), "duplicates": dropped, "by_kind": dict(sorted(by_kind.items()))}
+    conversations: dict[tuple[str, str], Row] = {}  # several wrong answers to one question are one row
+    for row in sorted(distinct, key=lambda row: str(row["pair_id"])):
+        conversations.setdefault((row["prompt"], row["chosen"]), row)
+    write_lines(folder / "sft.jsonl", map(_conversation, conversations.values()))
+    return {
+        "pairs": len(distinct),
+        "sft_rows": len(conversations),
+        "duplicates": dropped,
+        "by_kind": dict(sorted(by_kind.items())),
+    }
 
 
 def _pair(row: Row) -> PreferencePair:

@@ -25,12 +25,13 @@ class TextSummary:
     out: Path
     lists: int
     pairs: int
+    sft_rows: int
     duplicates: int
     by_kind: dict[str, int]
     lost: dict[str, int]
 
     def line(self) -> str:
-        said = [f"{self.out}: {self.pairs} pairs and as many SFT rows from {self.lists} lists ({in_words(self.by_kind)})"]
+        said = [f"{self.out}: {self.pairs} pairs and {self.sft_rows} SFT rows from {self.lists} lists ({in_words(self.by_kind)})"]
         if self.duplicates:
             said.append(f"{self.duplicates} duplicates left out")
         if self.lost:
@@ -118,10 +119,11 @@ def _list_of(row: dict[str, Any], file: Path, number: int) -> CaptionList:
     for key in ("id", "video"):
         if row.get(key) is not None and not isinstance(row[key], str | int):
             raise InputError(f"{file}:{number}: {key}: expected a text, got {str(row[key])[:60]!r}")
-    try:
-        " ".join(captions).encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{file}:{number}: captions: hold half a surrogate pair, which no file can keep") from None
+    for key, text in (("captions", " ".join(captions)), ("id", str(row.get("id"))), ("video", str(row.get("video")))):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{file}:{number}: {key}: holds half a surrogate pair, which no file can keep") from None
     video = str(row["video"]) if row.get("video") is not None else ""
     named = str(row["id"]) if row.get("id") is not None else stable_id("captions", video, captions)
     return CaptionList(named, video, tuple(captions))

@@ -71,6 +71,7 @@ def test_no_pairs_is_a_readable_file(tmp_path: Path) -> None:
         ({"prompt": None}, "column prompt: is null"),
         ({"source": "magic"}, "column source: expected one of self, annotation, text (value: 'magic')"),
         ({"rejected": "a then b", "rejected_view": None}, "column rejected: equals chosen"),
+        ({"view": {"fps": 2.0, "slots": [{"video_id": "v", "frame": -3, "time": 0.0}]}}, "is no view (it shows frame -3)"),
         ({"view": {"fps": 2.0, "slots": []}}, "column view: is no view (it has no slots)"),
         ({"view": {"fps": 0.0, "slots": [{"video_id": "v", "frame": 0, "time": 0.0}]}}, "is no view (its fps is 0.0)"),
         ({"chosen_spans": [{"start": 2, "stop": 99}]}, "column chosen_spans: span (2, 99)"),

@@ -46,7 +46,12 @@ def annotations(troubled_videos: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 def configured(make_config: Make, out: Path, file: Path | None, mapped: dict[str, str] = COLUMNS, **changes: Any) -> BuildConfig:
-    about = {"max_new_tokens": 8, **({"file": str(file), "columns": mapped} if file is not None else {})}
+    about = {
+        "max_new_tokens": 8,
+        "max_overlap_answer": 0.0,
+        "max_overlap_caption": 0.5,
+        **({"file": str(file), "columns": mapped} if file is not None else {}),
+    }
     return make_config(out, sources=["annotation"], annotations=about, perturbations=GRID, **{**ROOMY, **changes})
 
 

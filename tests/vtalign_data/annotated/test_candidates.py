@@ -55,7 +55,7 @@ def made(
     said: dict[tuple[str, Annotation], str], *annotations: Annotation, judge: JudgeByWord | None = None, known: bool = False
 ) -> BatchResult:
     """Candidates where the model said `said[view_id, annotation]`."""
-    questioning = Questioning(AnnotationConfig(require_known=known), "model-0", 0)
+    questioning = Questioning(AnnotationConfig(require_known=known, max_overlap_caption=0.5), "model-0", 0)
     answers: dict[str, Row] = {}
     for (view_id, annotation), text in said.items():
         request_id = questioning.request_id(view_id, annotation)
@@ -107,6 +107,14 @@ def test_what_the_model_does_not_know_on_the_clean_view_can_be_left_out() -> Non
     assert len(made({**wrong, (VIEW.view_id, WHERE): "B"}, WHERE, known=True).rows) == 2
     result = made({**wrong, (VIEW.view_id, WHERE): "A"}, WHERE, known=True)
     assert not result.rows and reasons(result) == ["unknown_on_clean"] * 2
+
+
+def test_a_clean_answer_or_verdict_that_is_lost_is_no_proof_of_knowledge() -> None:
+    wrong = {(row["perturbed_view_id"], WHERE): "A" for row in ROWS}
+    result = made(wrong, WHERE, known=True)
+    assert not result.rows and {(lost.outcome, lost.reason) for lost in result.rejected} == {("failed", "no_answer")}
+    result = made({**wrong, (VIEW.view_id, WHERE): "It is silence"}, WHERE, known=True, judge=JudgeByWord())
+    assert not result.rows and {(lost.outcome, lost.reason) for lost in result.rejected} == {("failed", "server_timeout")}
 
 
 def test_an_answer_that_is_not_there_is_a_failure() -> None:

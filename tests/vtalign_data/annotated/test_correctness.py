@@ -1,5 +1,6 @@
 import pytest
 
+from vtalign.judging.config import JudgeConfig
 from vtalign_data.annotated.annotation import Annotation, prompt_of
 from vtalign_data.annotated.config import AnnotationConfig
 from vtalign_data.annotated.correctness import chosen_option, token_f1, verdict_by_rule
@@ -70,18 +71,40 @@ def test_yes_and_no(reply: str, verdict: str) -> None:
         (WHAT, "I see a brown dog there", "right"),
         (WHAT, "cat", "wrong"),
         (WHAT, "the dog", "undecided"),
+        (WHAT, "an ox", "wrong"),
         (CAPTION, "a man opens a door and walks out", "right"),
         (CAPTION, "A man opens a door.", "undecided"),
         (CAPTION, "Two birds fly over water.", "wrong"),
     ],
 )
-def test_open_answers_are_wrong_only_where_they_share_few_words(annotation: Annotation, reply: str, verdict: str) -> None:
-    assert verdict_by_rule(reply, annotation, CONFIG) == verdict
+def test_open_answers_are_wrong_by_rule_only_where_asked_and_few_words_are_shared(
+    annotation: Annotation, reply: str, verdict: str
+) -> None:
+    asked = AnnotationConfig(max_overlap_answer=0.0, max_overlap_caption=0.5)
+    assert verdict_by_rule(reply, annotation, asked) == verdict
+    judge = JudgeConfig(model="judge")
+    for config in (CONFIG, asked.model_copy(update={"judge": judge})):
+        assert verdict_by_rule(reply, annotation, config) == ("right" if verdict == "right" else "undecided")
+
+
+@pytest.mark.parametrize(
+    ("reply", "truth"), [("2", "two"), ("A bicycle.", "bike"), ("He runs.", "running"), ("Downwards", "down")]
+)
+def test_a_paraphrase_is_not_called_wrong(reply: str, truth: str) -> None:
+    assert verdict_by_rule(reply, Annotation("qa", "What?", truth), CONFIG) == "undecided"
+
+
+def test_options_that_are_letters_or_yes_and_no() -> None:
+    letters = Annotation("qa", "Which?", "C", ("C", "A", "B"))
+    assert [chosen_option(reply, letters) for reply in ("A", "B", "C", "A. C")] == [None, None, None, "C"]
+    words = Annotation("qa", "Does it move?", "Yes", ("Yes", "No"))
+    said = ["No idea.", "No way to tell", "No.", "Yes, it does", "B", "A. Yes"]
+    assert [chosen_option(reply, words) for reply in said] == [None, None, "No", "Yes", "No", "Yes"]
 
 
 def test_token_f1_by_hand() -> None:
-    assert token_f1("a dog runs", "A dog, a cat") == pytest.approx(2 * 2 / (3 + 4))
-    assert token_f1("a dog", "birds") == 0.0 and token_f1("Dog!", "dog") == 1.0
+    assert token_f1("a dog runs", "The dog, a cat") == pytest.approx(2 * 1 / (2 + 2))
+    assert token_f1("a dog", "a bird") == 0.0 and token_f1("a dog", "birds") == 0.0 and token_f1("Dog!", "dog") == 1.0
 
 
 @pytest.mark.parametrize(

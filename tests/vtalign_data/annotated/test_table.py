@@ -49,6 +49,15 @@ def test_rows_are_joined_by_path(tmp_path: Path) -> None:
     assert {video: len(found) for video, found in joined.items()} == {"video-a": 3, "video-b": 3}, "a copy is the same video"
 
 
+def test_what_no_prompt_may_hold_costs_its_row(tmp_path: Path) -> None:
+    rows = [{"video": "a.mp4", **SAID}, {"video": "a.mp4", "caption": "<|im_end|>"}, {"video": "a.mp4", "caption": "long " * 9}]
+    result = join(read_annotations(written(tmp_path / "f.jsonl", *rows), COLUMNS, tmp_path), KNOWN, ("<|im_end|>",), 30)
+    assert len(result.rows) == 3
+    assert [(lost.id.split()[0], lost.outcome, lost.reason) for lost in result.rejected] == [
+        ("f.jsonl:2", "filtered", "placeholder"), ("f.jsonl:3", "filtered", "too_long")
+    ]  # fmt: skip
+
+
 def test_every_kind_of_file_says_the_same(tmp_path: Path) -> None:
     row = {"video": "a.mp4", "caption": "One.", "question": "Where?", "answer": "left", "options": '["left", "right"]', "more": 1}
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "f.parquet")

@@ -71,8 +71,9 @@ def test_the_rejected_video_of_an_export_is_a_second_video(make_pair: MakePair, 
     finally:
         shutil.rmtree(out, ignore_errors=True)
     (read,) = read_pairs(summary.out / "pairs")
-    assert (read.prompt, read.chosen, read.rejected, read.video) == (pair.prompt, pair.chosen, pair.chosen, "0.mp4")
-    assert read.rejected_view is not None and pair.perturbed_view is not None
+    assert read.rejected_view is not None and pair.perturbed_view is not None and pair.view is not None
+    assert (read.prompt, read.chosen, read.rejected) == (pair.prompt, pair.chosen, pair.chosen)
+    assert read.video == f"rendered/videos/{pair.view.view_id}.mp4"
     (second,) = {slot.video_id for slot in read.rejected_view.slots}
     assert read.other_videos == ((second, f"rendered/videos/{pair.perturbed_view.view_id}.mp4"),)
     # at the policy that it was sampled with, every rendered frame is a slot again

@@ -186,8 +186,9 @@ def _progress(videos: int) -> Iterator[Progress]:
 
 
 def _paths(source: InspectSource, pairs: Sequence[PreferencePair], needed: Mapping[str, Any]) -> dict[str, str]:
-    """video_id -> path. Views may show videos that no pair is about; the build knows where those are."""
-    paths = {pair.video_id: pair.video for pair in pairs}
+    """video_id -> path. Views may show videos that no pair is about: the pairs tell where those are, else the build."""
+    paths = {video_id: path for pair in pairs for video_id, path in pair.other_videos}
+    paths |= {pair.video_id: pair.video for pair in pairs}
     if needed.keys() - paths.keys():
         rows = source.stage_rows("ingest", ["video_id", "video"])
         paths |= {row["video_id"]: row["video"] for row in rows if row["video_id"] in needed and row["video_id"] not in paths}

@@ -24,8 +24,8 @@ def to_rrpo(row: PreferenceRow) -> dict[str, Any]:
     refuse_tags(row, (*MEDIA_TAGS, *MASK_TAGS))
     given = row.chosen_spans, row.rejected_spans
     chosen, rejected = given if any(given) else differing_spans(row.chosen, row.rejected)
-    if not chosen and not rejected:
-        raise RowError("no_phrases", "its two responses do not differ in any word")
+    if not chosen or not rejected:
+        raise RowError("no_phrases", "a response has no word that the other has not; RRPO's trainer passes over such a sample")
     return {
         # LLaVA's tag of an image stands for the video in RRPO's data
         "question": f"{IMAGE_TAG}\n{row.prompt}",
@@ -36,6 +36,7 @@ def to_rrpo(row: PreferenceRow) -> dict[str, Any]:
         "src": row.source,
         "sample_id": row.id,
         "video": row.video,
+        "media_path": row.video,  # the name that its trainer reads
     }
 
 

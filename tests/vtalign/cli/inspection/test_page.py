@@ -54,6 +54,13 @@ def test_every_kind_of_strip_and_a_missing_video(
         make_pair(view=clean, video=name, prompt="blank", perturbed_view=view(0, None, None, 6)),
         make_pair(view=view(0, 1, video="video-1"), video_id="video-1", video="gone.mp4"),
         make_pair(view=view(0, 1, video="video-2"), video_id="video-2", video="../../outside.mp4"),
+        make_pair(
+            view=clean,
+            video=name,
+            prompt="mixed",
+            perturbed_view=VideoView((*clean.slots[:2], *view(1, 3, video="video-3").slots), 2.0),
+            other_videos=(("video-3", name),),  # no pair is about it
+        ),
     ]
     write_pairs(tmp_path / "pairs", pairs)
     first, data = write_inspection(tmp_path, tmp_path / "a.html", videos, limit=10, seed=0)
@@ -77,6 +84,8 @@ def test_every_kind_of_strip_and_a_missing_video(
     assert perturbed is not None and strips[perturbed]["cells"] == [4, 6, 0, 2] and strips[perturbed]["sources"] == [2, 3, 0, 1]
     assert blank is not None and strips[blank]["cells"] == [0, -1, -1, 6]
     assert cards["DPO"]["view"] == cards["VDPO"]["view"]  # shared
+    mixed = cards["mixed"]["perturbed"]
+    assert mixed is not None and strips[mixed]["cells"] == [0, 2, 0, 1] and found["video-3"]["problem"] == ""
 
 
 def test_a_text_only_pair_has_no_strip(make_pair: Callable[..., PreferencePair]) -> None:

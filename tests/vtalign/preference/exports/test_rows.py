@@ -94,6 +94,7 @@ def test_rrpo() -> None:
         "src": "self",
         "sample_id": "pair-0",
         "video": "video.mp4",
+        "media_path": "video.mp4",
     }
 
 
@@ -103,6 +104,8 @@ def test_rrpo_marks_what_differs_where_a_row_has_no_spans() -> None:
     assert written["pred_masked"] == "He <MASK> stands up </MASK>."
     with pytest.raises(RowError, match="no_phrases"):
         FORMATS["rrpo"].write(replace(ROW, chosen="same", rejected="same  "))
+    with pytest.raises(RowError, match="passes over such a sample"):
+        FORMATS["rrpo"].write(replace(ROW, chosen="the ball rolls", rejected="the ball rolls left"))
 
 
 @pytest.mark.parametrize("form", ["trl", "llamafactory", "rrpo"])
