@@ -1,5 +1,6 @@
 """From a decoded frame to upright, resized RGB."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -38,19 +39,26 @@ def resized(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 class FramePixels:
-    """Converts the frames of one video. Holds one reformatter: making one per frame costs more than the conversion."""
+    """Converts the frames of one video, each to one or several sizes. Holds one reformatter: making one per frame costs more than
+    the conversion."""
 
-    def __init__(self, size: TargetSize) -> None:
-        self._size, self._reformatter = size, VideoReformatter()
-        self._shown: tuple[int, int] | None = None
+    def __init__(self, sizes: Sequence[TargetSize]) -> None:
+        self._sizes, self._reformatter = tuple(sizes), VideoReformatter()
+        self._shown: dict[int, tuple[int, int]] = {}
 
-    def rgb(self, frame: VideoFrame) -> np.ndarray:
-        """uint8 (H, W, 3), the rotation tag applied. All frames get the size that the first one leads to."""
+    def rgb(self, frame: VideoFrame, wanted: Sequence[int]) -> list[np.ndarray]:
+        """uint8 (H, W, 3) in each of the `wanted` sizes (their numbers), the rotation tag applied.
+
+        All frames of a size get the height and width that its first one leads to.
+        """
         turns = quarter_turns(frame)
-        if self._shown is None:
-            sides = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
-            self._shown = target_size(*sides, self._size)
-        width, height = self._shown
-        stored = (height, width) if turns % 2 else (width, height)
         rgb = self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        return np.rot90(resized(rgb, *stored), turns)
+        found = []
+        for number in wanted:
+            if number not in self._shown:
+                sides = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
+                self._shown[number] = target_size(*sides, self._sizes[number])
+            width, height = self._shown[number]
+            stored = (height, width) if turns % 2 else (width, height)
+            found.append(np.rot90(resized(rgb, *stored), turns))
+        return found
