@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from vtalign.artifacts import claim_run_folder, write_json
-from vtalign.errors import VTAlignError
-from vtalign.video.frames import FrameStore
+from vtalign.errors import RunFailed, VTAlignError
 from vtalign.video.readers import check_reader
 from vtalign_data import clips, filter, perturbations, scan, shot_pass, views
 from vtalign_data.annotated.stages import annotated_candidates, check_judge
@@ -29,8 +28,9 @@ from vtalign_data.pair_statistics import pair_statistics
 from vtalign_data.pairs import put_pairs
 from vtalign_data.progress import BuildProgress, SilentProgress
 from vtalign_data.prompts import with_prompts
+from vtalign_data.run_frames import RunFrames, frames_shown
 from vtalign_data.runners.choose import open_runner
-from vtalign_data.runners.task import WORKERS, Process, Runner, made
+from vtalign_data.runners.task import WORKERS, Process, Runner
 from vtalign_data.runners.tools import WorkTools
 from vtalign_data.selection_report import selection_record
 from vtalign_data.stage import Row, Stage, StageCounts
@@ -94,6 +94,7 @@ class _Build:
         self.model = tools.model
         self._progress, self._runner = progress, runner
         self._counts: list[StageCounts] = []
+        self._frames = RunFrames(config, progress.say)
 
     def settings(self) -> dict[str, Any]:
         """All that decides the result; kept in run.yaml."""
@@ -133,17 +134,11 @@ class _Build:
             lambda batch: views.make_views(batch, facts.policy, config.reader),
             size,
         )
-        frames = made(
-            FrameStore,
-            self.root,
-            {video_id: row["video"] for video_id, row in infos.items()},
-            facts.policy,
-            reader=config.reader,
-            workers=WORKERS,
-            cache=config.frame_cache,
-        )
-        chosen = selected_views(self._stage, config, list(viewed.rows()), frames)
-        chosen, shots = found_shots(self._stage, config, self.root, chosen, infos)
+        views_made = list(viewed.rows())
+        shown = frames_shown(views_made, config.perturbations)
+        frames = self._frames.store(config, self.root, infos, facts.policy, shown)
+        readable, shots = found_shots(self._stage, config, views_made, infos, frames)
+        chosen = selected_views(self._stage, config, readable, frames)
         or_uniform = config.select.signal == "reversal"
         clipped = self._stage(
             "04-clips",
@@ -221,6 +216,7 @@ class _Build:
             stages=tuple(self._counts),
         )
         write_json(config.out / "summary.json", summary.to_dict())
+        self._frames.remove()
         return summary
 
     def _stage(
@@ -244,7 +240,11 @@ class _Build:
         counts = stage.run(items, key, process, batch_size=batch_size, on_batch=self._progress.advance, runner=self._runner)
         self._counts.append(counts)
         if required:
-            require_some(self._counts, self.config.out)
+            try:
+                require_some(self._counts, self.config.out)
+            except RunFailed:
+                self._frames.remove()  # this config will leave nothing again
+                raise
         return stage
 
     @property

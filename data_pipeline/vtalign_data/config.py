@@ -260,7 +260,11 @@ class BuildConfig(Config):
         "trained", description="of text behind a video: `trained`, or the `library`'s own where it differs"
     )
     workers: int = Field(2, ge=1, description="decoder processes; any number gives the same pairs")
-    frame_cache: Path | None = Field(None, description="folder for decoded, resized frames: later stages do not decode again")
+    frame_cache: Path | Literal["none"] | None = Field(
+        None,
+        description="folder for decoded, resized frames, kept for other builds, training and evaluation; default: one in `out`, removed "
+        "when the build has ended; none: stages decode again",
+    )
     runner: RunnerConfig = Field(RunnerConfig(), description="where the work is done; any runner gives the same pairs")
 
     @field_validator("perturbations")

@@ -1,21 +1,23 @@
 """Stage 3, shots: one pass over each video gives its cuts, and of every shot what the rules, the groups and the captions need.
 
-Cuts, grey range, embedding of the middle frame and sharpness all come from the frames of this pass; nothing is decoded twice.
+Cuts, grey range, embedding of the middle frame and sharpness all come from the frames of this pass, and where there is a frame
+cache so do the frames that later stages show; nothing is decoded twice.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from vtalign.errors import VideoError
-from vtalign.video.isolated import DecodeWorkers, ReadRequest
-from vtalign.video.pixels import resized
+from vtalign.video.frames import FrameStore
+from vtalign.video.isolated import FrameSet
+from vtalign.video.pixels import Sketch, resized
 from vtalign.video.sample import fitted_size
 from vtalign.video.view import VideoView
+from vtalign_data.clips import make_clips
 from vtalign_data.config import ClipConfig
 from vtalign_data.cuts import TRANSNET_SIZE, check_transnet, content_cuts, transnet_cuts
 from vtalign_data.embed import FrameEncoder, check_encoder
@@ -56,31 +58,32 @@ def make_shots(
     rows: Sequence[Row],
     infos: Mapping[str, Row],
     config: ClipConfig,
-    root: Path,
-    workers: DecodeWorkers,
-    reader: str,
+    store: FrameStore,
     encoder: FrameEncoder | None,
     device: str = "auto",
+    all_shown: bool = False,
 ) -> BatchResult:
     """The shots of one batch of views that keep the rules on shots; the others are losses, and so are videos that cannot be read.
 
-    `infos`: ingest rows by video id. `encoder`: None where shots are not grouped.
+    `infos`: ingest rows by video id. `encoder`: None where shots are not grouped. Into the cache of `store` go the views of the
+    videos whose shots make clips, or of all of them (`all_shown`): the others are not looked at again, and are most videos.
     """
     result = BatchResult()
     views = [VideoView.from_json(row["view"]) for row in rows]
     looked_at = [_looked_at(infos[row["video_id"]]["times"], config) for row in rows]
     of_view = [_shown(view) if config.frames == "sharpest" else [] for view in views]
     wanted = [sorted({*seen, *shown}) for seen, shown in zip(looked_at, of_view, strict=True)]
-    requests = []
+    sets = []
     for row, ordinals in zip(rows, wanted, strict=True):
         info = infos[row["video_id"]]
         size = fitted_size(info["width"], info["height"], _pixels(len(ordinals), config), 2)
-        requests.append(ReadRequest(root / info["video"], ordinals, size, reader))
-    read = workers.map_read(requests)
-    for row, seen, shown, ordinals, frames in zip(rows, looked_at, of_view, wanted, read, strict=True):
-        if isinstance(frames, VideoError):
-            result.rejected.append(Rejected(row["video"], "failed", frames.reason, frames.detail))
+        sets.append((row["video_id"], FrameSet(ordinals, Sketch(*size))))
+    read = store.read_beside(sets)
+    for row, seen, shown, ordinals, found in zip(rows, looked_at, of_view, wanted, read, strict=True):
+        if isinstance(found, VideoError):
+            result.rejected.append(Rejected(row["video"], "failed", found.reason, found.detail))
             continue
+        frames = found.frames
         place = {ordinal: index for index, ordinal in enumerate(ordinals)}
         info = infos[row["video_id"]]
         cuts = _cuts(_at(frames, place, seen), seen, config, device)
@@ -95,9 +98,10 @@ def make_shots(
         embeddings = (
             encoder.embed([frames[middle(shot, ordinals, info["times"])] for shot in kept]) if encoder and counts else None
         )
+        shots: list[Row] = []
         for index, shot in enumerate(kept):
             inside = [ordinal for ordinal in shown if shot.first <= ordinal < shot.stop]
-            result.rows.append(
+            shots.append(
                 {
                     "video_id": row["video_id"],
                     "video": row["video"],
@@ -107,6 +111,9 @@ def make_shots(
                     "sharpness": [sharpness(frames[place[ordinal]]) for ordinal in inside],
                 }
             )
+        result.rows.extend(shots)
+        if all_shown or make_clips([row], {row["video_id"]: shots}, config, or_uniform=False).rows:
+            store.keep(row["video_id"], found.of_views)
     return result
 
 

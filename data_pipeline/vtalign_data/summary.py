@@ -49,12 +49,19 @@ class BuildSummary:
         return total(stage.usage for stage in self.stages)
 
     @property
+    def decodes(self) -> dict[str, int]:
+        """Passes over videos: `probe` (ingest), `read`, and `compare` (another reader with PyAV); `frames` that the reads gave."""
+        used = self.usage
+        compared = used.decodes - used.probes - used.reads
+        return {"probe": used.probes, "read": used.reads, "compare": compared, "frames": used.frames}
+
+    @property
     def pairs_folder(self) -> Path:
         return self.out / "pairs"
 
     def to_dict(self) -> dict[str, Any]:
         stages = [asdict(stage) for stage in self.stages]
-        return {**asdict(self), "out": str(self.out), "usage": self.usage.to_dict(), "stages": stages}
+        return {**asdict(self), "out": str(self.out), "usage": self.usage.to_dict(), "decodes": self.decodes, "stages": stages}
 
     def table(self) -> Table:
         """What was kept, filtered and failed, by stage and reason."""

@@ -10,17 +10,24 @@ class Usage:
 
     model_calls: responses and a judge's verdicts that were asked for, and rows that were scored. prompt_tokens: of the prompts that
     were answered, each counted whole, however many share a row (a server's prompts are not counted: it does not say).
-    generated_tokens: of the responses, with their ends of turn. decodes: passes over video files, which depend on what is still in
-    memory or in the frame cache, so that a run that was stopped may count more of them.
+    generated_tokens: of the responses, with their ends of turn. decodes: passes over video files, of which `probes` counted their
+    frames and `reads` gave `frames` of them (others compared readers); they depend on what is still in memory or in the frame
+    cache, so that a run that was stopped may count more of them.
     """
 
     model_calls: int = 0
     prompt_tokens: int = 0
     generated_tokens: int = 0
     decodes: int = 0
+    probes: int = 0
+    reads: int = 0
+    frames: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        return Usage(*(getattr(self, field.name) - getattr(other, field.name) for field in fields(self)))
 
     def to_dict(self) -> dict[str, int]:
         return asdict(self)

@@ -1,14 +1,16 @@
-"""Stages 3a to 3c: which of the views a build uses, by how they sound backwards or by their shots."""
+"""Stages 3a to 3c: which of the views a build uses, by how they sound backwards or by their shots.
+
+Shots are found first, whatever decides: their pass over a video takes the frames of its view along.
+"""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from vtalign.models.video_lm import VideoLM
 from vtalign.video.frames import FrameStore
 from vtalign_data import reversal, shot_pass
 from vtalign_data.config import BuildConfig
 from vtalign_data.embed import FrameEncoder, make_encoder
-from vtalign_data.runners.task import TOOLS, VIDEO_LM, WORKERS, made, task
+from vtalign_data.runners.task import TOOLS, VIDEO_LM, made, task
 from vtalign_data.runners.tools import WorkTools
 from vtalign_data.stage import Row, RunStage
 
@@ -40,7 +42,7 @@ def selected_views(run_stage: RunStage, config: BuildConfig, viewed: list[Row], 
 
 
 def found_shots(
-    run_stage: RunStage, config: BuildConfig, root: Path, viewed: list[Row], infos: Mapping[str, Row]
+    run_stage: RunStage, config: BuildConfig, viewed: list[Row], infos: Mapping[str, Row], frames: FrameStore
 ) -> tuple[list[Row], dict[str, list[Row]] | None]:
     """The views that could be read, and the shots of each video; all views and None where clips go by the clock."""
     if config.clips.method == "uniform":
@@ -54,7 +56,15 @@ def found_shots(
         shot_pass.SCHEMA,
         viewed,
         _view_id,
-        task(shot_pass.make_shots, infos, config.clips, root, WORKERS, config.reader, encoder, config.device),
+        task(
+            shot_pass.make_shots,
+            infos,
+            config.clips,
+            frames,
+            encoder,
+            config.device,
+            all_shown=config.select.signal == "reversal",
+        ),
         config.batch_size,
     )
     shots: dict[str, list[Row]] = {}

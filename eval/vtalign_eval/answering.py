@@ -108,7 +108,7 @@ def _ask(
         def on_video(count: int) -> None:
             bars.advance(looking, count)
 
-        shown = show(config.data, videos, lm.policy, config.control, config.seed, workers, on_video)
+        shown = show(config.data, videos, lm.policy, config.control, config.seed, workers, on_video, config.frame_cache)
         store = FrameStore(config.data, shown.paths, lm.policy, reader=config.reader, workers=workers, cache=config.frame_cache)
         answered_before = sum(q.key in log.replies for q in todo)
         predict(lm, _unanswered(todo, log), shown, store, config.batch_size, on_batch)

@@ -8,6 +8,7 @@ from vtalign.errors import PerturbationError, VideoError
 from vtalign.ids import file_hash, stable_id
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.paths import confined
+from vtalign.video.probe_cache import ProbeCache, probe_all
 from vtalign.video.sample import FramePolicy, sample
 from vtalign.video.view import VideoView
 from vtalign_eval.config import Control
@@ -52,8 +53,12 @@ def show(
     seed: int,
     workers: DecodeWorkers,
     on_done: Callable[[int], None],
+    cache: Path | None = None,
 ) -> ShownVideos:
-    """Probe `videos` (paths relative to `data`) and make their views. A video that cannot be read is a failure, not an error."""
+    """Probe `videos` (paths relative to `data`) and make their views. A video that cannot be read is a failure, not an error.
+
+    `cache`: folder of the frame cache, which remembers probes too.
+    """
     shown, readable = ShownVideos(), []
     if control == "text":
         shown.views = dict.fromkeys(videos)
@@ -65,7 +70,8 @@ def show(
         except VideoError as error:
             shown.failures[video] = error
             on_done(1)
-    for (video, _), info in zip(readable, workers.map_probe([path for _, path in readable]), strict=True):
+    probed = probe_all([path for _, path in readable], workers, ProbeCache(cache) if cache is not None else None)
+    for (video, _), info in zip(readable, probed, strict=True):
         if isinstance(info, VideoError):
             shown.failures[video] = info
         else:

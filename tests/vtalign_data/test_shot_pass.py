@@ -7,8 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeLimits, DecodeWorkers
 from vtalign.video.sample import FramePolicy, sample
+from vtalign.video.view import VideoView
 from vtalign_data.clips import make_clips, segments_of
 from vtalign_data.config import ClipConfig
 from vtalign_data.embed import HistogramEncoder
@@ -17,6 +19,7 @@ from vtalign_data.stage import BatchResult
 from vtalign_data.synth.render import write_mp4
 
 CONFIG = ClipConfig()
+POLICY = FramePolicy(multiple=16, max_pixels=2304)
 FPS = 8
 COLOURS = {"A": (200, 40, 40), "B": (40, 180, 60), "C": (50, 60, 210), "D": (210, 200, 50), "E": (190, 60, 200)}
 
@@ -50,14 +53,20 @@ def read(folder: Path, workers: DecodeWorkers, videos: dict[str, list[np.ndarray
     for name, frames in videos.items():
         write_mp4(folder / name, np.stack(frames), fps=FPS)
         info = workers.probe(folder / name)
-        view = sample(info, FramePolicy(multiple=16, max_pixels=2304))
+        view = sample(info, POLICY)
         rows.append({"video": name, "video_id": info.video_id, "view_id": view.view_id, "view": view.to_json(), "sampling": "{}"})
         infos[info.video_id] = {**info.to_dict(), "video": name}
     return rows, infos
 
 
 def shots_of(folder: Path, workers: DecodeWorkers, rows: list[Any], infos: dict[str, Any], config: ClipConfig) -> BatchResult:
-    return make_shots(rows, infos, config, folder, workers, "pyav", HistogramEncoder(), "cpu")
+    with store_of(folder, workers, rows) as store:
+        return make_shots(rows, infos, config, store, HistogramEncoder(), "cpu")
+
+
+def store_of(folder: Path, workers: DecodeWorkers, rows: list[Any], cache: Path | None = None) -> FrameStore:
+    shown = {row["video_id"]: [slot.frame for slot in VideoView.from_json(row["view"]).slots] for row in rows}
+    return FrameStore(folder, {row["video_id"]: row["video"] for row in rows}, POLICY, workers=workers, cache=cache, shown=shown)
 
 
 def test_what_each_rule_removes(tmp_path: Path, workers: DecodeWorkers) -> None:
@@ -137,6 +146,24 @@ def test_a_file_that_is_gone_costs_its_line(tmp_path: Path, workers: DecodeWorke
     found = shots_of(tmp_path, workers, rows, infos, CONFIG)
     assert [(loss.id, loss.outcome) for loss in found.rejected] == [("a.mp4", "failed")]
     assert {row["video"] for row in found.rows} == {"b.mp4"}
+
+
+@pytest.mark.parametrize("all_shown", [False, True])
+def test_the_pass_takes_along_the_views_of_videos_that_stay(tmp_path: Path, workers: DecodeWorkers, all_shown: bool) -> None:
+    rows, infos = read(tmp_path, workers, {"good.mp4": video("ABCD"), "one.mp4": video("A", 12)})
+    expected = [shots_of(tmp_path, workers, [row], infos, CONFIG) for row in rows]
+    views = [VideoView.from_json(row["view"]) for row in rows]
+    with store_of(tmp_path, workers, rows) as plain:
+        pixels = [plain.frames(view) for view in views]
+    before = workers.passes["read"]
+    with store_of(tmp_path, workers, rows, tmp_path / "cache") as store:
+        found = make_shots(rows, infos, CONFIG, store, HistogramEncoder(), "cpu", all_shown=all_shown)
+    assert found.rows == [row for one in expected for row in one.rows], "the same shots whatever else the pass is for"
+    assert workers.passes["read"] == before + 2
+    with store_of(tmp_path, workers, rows, tmp_path / "cache") as store:
+        for view, right in zip(views, pixels, strict=True):
+            assert (store.frames(view) == right).all()
+    assert workers.passes["read"] == before + (2 if all_shown else 3), "of one.mp4, which has too few shots, nothing is kept"
 
 
 @pytest.mark.slow

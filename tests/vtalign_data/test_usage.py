@@ -12,6 +12,7 @@ SCHEMA = pa.schema([("id", pa.string())])
 
 def test_sums() -> None:
     assert Usage(1, 2, 3, 4) + Usage(10, 20, 30, 40) == Usage(11, 22, 33, 44)
+    assert Usage(11, 2, reads=5) - Usage(1, 2, reads=3) == Usage(10, reads=2)
     assert total([]) == Usage() and total([Usage(1), Usage(2, decodes=5)]) == Usage(3, decodes=5)
 
 
@@ -38,8 +39,9 @@ def test_a_build_counts_what_it_asked(built: BuildSummary) -> None:
     assert 6 * built.caption_requests >= usage["captions"].generated_tokens > 0
     assert usage["captions"].prompt_tokens > 10 * built.caption_requests
     assert usage["score"].model_calls > 0 and usage["score"].generated_tokens == 0
-    # 13 files are probed (the copy is not read again); the 10 good ones are then decoded once, and again where a batch cuts a video
-    batches = -(-built.caption_requests // 4)
-    assert usage["ingest"].decodes == 13 and 10 <= usage["captions"].decodes < 10 + batches
+    # 13 files are probed (the copy is not read again); the 8 that have clips are then decoded once, although batches of 4 cut videos
+    assert usage["ingest"].decodes == usage["ingest"].probes == 13 and usage["captions"].reads == 8
+    assert built.decodes == {"probe": 13, "read": 8, "compare": 0, "frames": usage["captions"].frames}
+    assert built.to_dict()["decodes"] == built.decodes
     assert usage["responses"] == usage["filter"] == Usage()
     assert built.usage == total(usage.values()) and built.to_dict()["usage"] == built.usage.to_dict()

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from vtalign.errors import GateNotMet, InputError, RunFailed
 from vtalign.models.load import load_video_lm
+from vtalign.video import isolated
 from vtalign_eval.compare import compare_runs
 from vtalign_eval.config import EvalConfig
 from vtalign_eval.run import run_eval
@@ -53,6 +54,19 @@ def test_a_run_leaves_results_samples_and_a_table(make_config: Make, finished: E
     assert found["data"]["question_files"]["questions.jsonl"] and found["data"]["videos"]
     assert "strict on conflict groups" in text.getvalue() and "replies are unparsable" in text.getvalue()
     assert measured(config.out) == measured(finished.out)
+
+
+def test_with_a_frame_cache_a_second_run_decodes_nothing(
+    make_config: Make, finished: EvalConfig, tmp_path: Path, quiet: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a video is decoded again")
+
+    run_eval(make_config(out=tmp_path / "first", frame_cache=tmp_path / "cache"), quiet)
+    monkeypatch.setattr(isolated, "WorkerProcess", refuse)
+    second = make_config(out=tmp_path / "second", frame_cache=tmp_path / "cache")
+    run_eval(second, quiet)
+    assert (second.out / SAMPLES).read_text() == (finished.out / SAMPLES).read_text()
 
 
 def test_batch_size_and_order_of_questions_change_no_result(

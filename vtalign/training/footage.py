@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vtalign.artifacts import append_jsonl, read_jsonl
 from vtalign.errors import InputError, VideoError
 from vtalign.models.prompt import Part, Prompt
 from vtalign.training.conversations import Conversation
@@ -16,6 +15,7 @@ from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.paths import confined
 from vtalign.video.probe import VideoInfo
+from vtalign.video.probe_cache import ProbeCache, probe_all
 from vtalign.video.sample import FramePolicy, sample
 from vtalign.video.view import VideoView
 
@@ -89,33 +89,23 @@ class VideoFolder:
         return failed
 
     def _probe(self, videos: Sequence[str]) -> tuple[dict[str, VideoInfo], dict[str, VideoError]]:
-        """What each video holds; remembered beside the frames for as long as size and time of the file stay."""
-        file = self.cache / "probes.jsonl"
-        known = {row["key"]: row["info"] for row in read_jsonl(file)} if file.is_file() else {}
+        """What each video holds; remembered beside the frames."""
         infos: dict[str, VideoInfo] = {}
         failed: dict[str, VideoError] = {}
-        keys: dict[str, str] = {}
+        paths: dict[str, Path] = {}
         for video in videos:
             try:
-                path = confined(self.root, video)
+                paths[video] = confined(self.root, video)
             except VideoError as error:
                 failed[video] = error
-                continue
-            keys[video] = f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
-            if keys[video] in known:
-                infos[video] = VideoInfo.from_dict(known[keys[video]])
-        unknown = [video for video in keys if video not in infos]
-        if unknown:
-            self.cache.mkdir(parents=True, exist_ok=True)
-            with DecodeWorkers(self.workers) as workers:
-                results = workers.map_probe(confined(self.root, video) for video in unknown)
-                bar = tqdm(results, total=len(unknown), desc="probe", unit="video", disable=not self.show_progress)
-                for video, result in zip(unknown, bar, strict=True):
-                    if isinstance(result, VideoError):
-                        failed[video] = result
-                    else:
-                        infos[video] = result
-            append_jsonl(file, ({"key": keys[video], "info": infos[video].to_dict()} for video in unknown if video in infos))
+        with DecodeWorkers(self.workers) as workers:
+            results = probe_all(paths.values(), workers, ProbeCache(self.cache))
+            bar = tqdm(results, total=len(paths), desc="probe", unit="video", disable=not self.show_progress)
+            for video, result in zip(paths, bar, strict=True):
+                if isinstance(result, VideoError):
+                    failed[video] = result
+                else:
+                    infos[video] = result
         return infos, failed
 
 

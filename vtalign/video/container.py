@@ -44,6 +44,13 @@ class OpenVideo:
     def stated_frames(self) -> int | None:
         return self.stream.frames or None
 
+    def decode_roughly(self) -> None:
+        """From the first frame on, without the loop filter of the codec: for whoever looks at no pixels.
+
+        It smooths what is decoded, so that packets, times, counts and signs of damage are the same. Call it before decoding.
+        """
+        self.stream.codec_context.options = {**self.stream.codec_context.options, "skip_loop_filter": "all"}
+
     def rewind(self) -> None:
         """Back to the first packet. Opens the file again: a seek to the start loses packets of transport streams."""
         self.container.close()

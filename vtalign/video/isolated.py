@@ -2,8 +2,9 @@
 
 import os
 import threading
+import time
 import weakref
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -14,18 +15,26 @@ import numpy as np
 from vtalign.errors import VideoError
 from vtalign.video.compare import ReaderDifference
 from vtalign.video.limits import DecodeLimits
+from vtalign.video.pixels import Sketch
 from vtalign.video.probe import VideoInfo
 from vtalign.video.readers import check_indices, check_reader
 from vtalign.video.sample import FramePolicy
 from vtalign.video.worker_process import WorkerProcess
 
-__all__ = ["DecodeLimits", "DecodeWorkers", "ReadRequest"]
+__all__ = ["DecodeLimits", "DecodeWorkers", "FrameSet", "ReadRequest"]
 
-Size = tuple[int, int] | FramePolicy | None
-"""(width, height) in pixels, the policy that decides it, or None for the video's own size."""
+Size = tuple[int, int] | FramePolicy | Sketch | None
+"""(width, height) in pixels, the policy that decides it, a sketch, or None for the video's own size."""
 
 T = TypeVar("T")
 J = TypeVar("J")
+
+
+class FrameSet(NamedTuple):
+    """Frames `indices` (decoded ordinals, strictly rising), all of one size."""
+
+    indices: Sequence[int]
+    size: Size = None
 
 
 class ReadRequest(NamedTuple):
@@ -47,7 +56,11 @@ class DecodeWorkers:
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
         self.n, self.limits = n, limits or DecodeLimits()
-        self.passes = 0  # passes over files that were asked for: probes, reads and comparisons
+        # Passes over files, by kind (`probe`, `read`, `compare`): how many were asked for, the seconds from asking to the answer,
+        # and the frames that reads handed over.
+        self.passes: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.frames = 0
         self._open()
 
     def __enter__(self) -> Self:
@@ -73,20 +86,21 @@ class DecodeWorkers:
 
     def read(self, path: str | Path, indices: Sequence[int], size: Size = None, reader: str = "pyav") -> np.ndarray:
         """uint8 (N, H, W, 3), read-only. Raises VideoError, InputError for a reader that is not installed."""
-        fit: dict[str, int] | tuple[int, int] | None
-        if not isinstance(size, FramePolicy):
-            fit = size
-        elif size.size is not None:
-            fit = size.size[1], size.size[0]
-        else:
-            fit = {"max_pixels": size.max_pixels, "multiple": size.multiple}
-        check_reader(reader)
-        check_indices(indices)
-        job = {"do": "read", "indices": [int(i) for i in indices], "size": fit, "reader": reader}
-        _, frames = self._ask(path, job)
-        if frames is None:
-            raise VideoError(str(path), "crashed", "the decoder process sent no frames")
+        [frames] = self.read_sets(path, [FrameSet(indices, size)], reader)
         return frames
+
+    def read_sets(self, path: str | Path, sets: Sequence[FrameSet], reader: str = "pyav") -> list[np.ndarray]:
+        """Like `read`, several sets of frames in one pass over the file."""
+        check_reader(reader)
+        for indices, _ in sets:
+            check_indices(indices)
+        wanted = [([int(i) for i in indices], _plain(size)) for indices, size in sets]
+        _, arrays = self._ask(path, {"do": "read", "sets": wanted, "reader": reader})
+        if len(arrays) != len(sets):
+            raise VideoError(str(path), "crashed", "the decoder process sent no frames")
+        with self._lock:
+            self.frames += sum(map(len, arrays))
+        return arrays
 
     def compare(self, path: str | Path, reader: str, frames: int, *, sample: int = 16) -> list[ReaderDifference]:
         """`compare.compare_readers` in a decoder process: where `reader` differs from PyAV. Raises VideoError."""
@@ -101,6 +115,12 @@ class DecodeWorkers:
         """One result per request, in order; errors are returned. A few results at most wait to be taken."""
         return self._map(lambda request: self.read(*request), requests)
 
+    def map_read_sets(
+        self, requests: Iterable[tuple[str | Path, Sequence[FrameSet], str]]
+    ) -> Iterator[list[np.ndarray] | VideoError]:
+        """One result per (path, sets, reader), in order; errors are returned. A few results at most wait to be taken."""
+        return self._map(lambda request: self.read_sets(*request), requests)
+
     def map_compare(self, checks: Iterable[tuple[str | Path, str, int]]) -> Iterator[list[ReaderDifference] | VideoError]:
         """One result per (path, reader, frames), in order; errors are returned."""
         return self._map(lambda check: self.compare(*check), checks)
@@ -113,21 +133,21 @@ class DecodeWorkers:
         self._workers: list[WorkerProcess] = []
         self._finalizer = weakref.finalize(self, _stop, self._workers, self._owner)
 
-    def _ask(self, path: str | Path, job: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]:
+    def _ask(self, path: str | Path, job: dict[str, Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
         if os.getpid() != self._owner:
             for worker in self._workers:
                 worker.abandon()
             self._open()
         with self._free:
             worker = self._take()
+            begun = time.monotonic()
             try:
                 return worker.ask(str(path), job)
             finally:
-                self._give_back(worker)
+                self._give_back(worker, str(job["do"]), time.monotonic() - begun)
 
     def _take(self) -> WorkerProcess:
         with self._lock:
-            self.passes += 1
             while self._idle:
                 worker = self._idle.pop()
                 if worker.alive:
@@ -137,8 +157,10 @@ class DecodeWorkers:
             self._workers.append(worker)
             return worker
 
-    def _give_back(self, worker: WorkerProcess) -> None:
+    def _give_back(self, worker: WorkerProcess, kind: str, seconds: float) -> None:
         with self._lock:
+            self.passes[kind] += 1
+            self.seconds[kind] += seconds
             if worker.alive:
                 self._idle.append(worker)
             else:
@@ -175,6 +197,17 @@ class DecodeWorkers:
                     future.cancel()
                 self._kill_busy()  # or leaving would wait for the slowest of them
                 raise
+
+
+def _plain(size: Size) -> dict[str, Any] | tuple[int, int] | None:
+    """`size` as a job says it."""
+    if isinstance(size, Sketch):
+        return {"sketch": (size.width, size.height)}
+    if not isinstance(size, FramePolicy):
+        return size
+    if size.size is not None:
+        return size.size[1], size.size[0]
+    return {"max_pixels": size.max_pixels, "multiple": size.multiple}
 
 
 def _stop(workers: list[WorkerProcess], owner: int) -> None:

@@ -1,5 +1,6 @@
 """From a decoded frame to upright, resized RGB."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,7 +20,16 @@ class Fit:
     multiple: int
 
 
-TargetSize = tuple[int, int] | Fit | None
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """A size for finding cuts and comparing pictures, not for models: FFmpeg's scaler makes it of the decoded picture at once, which
+    costs a fraction of RGB in full size and area averaging, and differs from it by a few grey values."""
+
+    width: int
+    height: int
+
+
+TargetSize = tuple[int, int] | Fit | Sketch | None
 """(width, height) in pixels, a rule, or None for the video's own size."""
 
 
@@ -27,6 +37,8 @@ def target_size(width: int, height: int, size: TargetSize) -> tuple[int, int]:
     """(width, height) in pixels that a frame of the displayed `width` x `height` is resized to."""
     if isinstance(size, Fit):
         return fitted_size(width, height, size.max_pixels, size.multiple)
+    if isinstance(size, Sketch):
+        return size.width, size.height
     return size or (width, height)
 
 
@@ -38,19 +50,33 @@ def resized(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 class FramePixels:
-    """Converts the frames of one video. Holds one reformatter: making one per frame costs more than the conversion."""
+    """Converts the frames of one video, each to one or several sizes. Holds a reformatter for each: making one per frame costs more
+    than the conversion."""
 
-    def __init__(self, size: TargetSize) -> None:
-        self._size, self._reformatter = size, VideoReformatter()
-        self._shown: tuple[int, int] | None = None
+    def __init__(self, sizes: Sequence[TargetSize]) -> None:
+        self._sizes, self._whole = tuple(sizes), VideoReformatter()
+        self._sketchers = {number: VideoReformatter() for number, size in enumerate(sizes) if isinstance(size, Sketch)}
+        self._shown: dict[int, tuple[int, int]] = {}
 
-    def rgb(self, frame: VideoFrame) -> np.ndarray:
-        """uint8 (H, W, 3), the rotation tag applied. All frames get the size that the first one leads to."""
+    def rgb(self, frame: VideoFrame, wanted: Sequence[int]) -> list[np.ndarray]:
+        """uint8 (H, W, 3) in each of the `wanted` sizes (their numbers), the rotation tag applied.
+
+        All frames of a size get the height and width that its first one leads to.
+        """
         turns = quarter_turns(frame)
-        if self._shown is None:
-            sides = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
-            self._shown = target_size(*sides, self._size)
-        width, height = self._shown
-        stored = (height, width) if turns % 2 else (width, height)
-        rgb = self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        return np.rot90(resized(rgb, *stored), turns)
+        plain = any(number not in self._sketchers for number in wanted)
+        rgb = self._whole.reformat(frame, format="rgb24", threads=1).to_ndarray() if plain else None
+        found = []
+        for number in wanted:
+            if number not in self._shown:
+                sides = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
+                self._shown[number] = target_size(*sides, self._sizes[number])
+            width, height = self._shown[number]
+            stored = (height, width) if turns % 2 else (width, height)
+            if number in self._sketchers:
+                small = self._sketchers[number].reformat(frame, *stored, format="rgb24", interpolation="AREA", threads=1)
+                found.append(np.rot90(small.to_ndarray(), turns))
+            else:
+                assert rgb is not None
+                found.append(np.rot90(resized(rgb, *stored), turns))
+        return found

@@ -61,6 +61,7 @@ def probe(path: str | Path, limits: "DecodeLimits") -> VideoInfo:
 
 
 def _probe_frames(video: OpenVideo, limits: "DecodeLimits") -> VideoInfo:
+    video.decode_roughly()
     tally, shape, sizes = Tally(), (0, 0, 0), set()
     for frame in decode_forward(video, limits, tally):
         if tally.decoded == 1:

@@ -34,7 +34,7 @@ def speed(view: VideoView, spec: "PerturbationSpec", segments: Segments, seed: i
         raise PerturbationError(
             f"{spec.label}: too_short: needs segments of more than {spec.strength} frames, the shortest has {min(lengths)}"
         )
-    resampled = _fast if spec.direction == "fast" else _slow
+    resampled = _fast if spec.direction == "fast" else slowed
     parts = [
         resampled(view.slots[slice(*bounds)], spec.strength) if index in chosen else view.slots[slice(*bounds)]
         for index, bounds in enumerate(segments)
@@ -48,8 +48,11 @@ def _fast(slots: tuple[Slot, ...], factor: int) -> tuple[Slot, ...]:
     return slots[::factor]
 
 
-def _slow(slots: tuple[Slot, ...], factor: int) -> tuple[Slot, ...]:
-    """New slot k shows position k / factor; past the last slot there is nothing to lean on, so that one repeats."""
+def slowed(slots: tuple[Slot, ...], factor: int) -> tuple[Slot, ...]:
+    """`slots` at `factor` times their number: new slot k shows position k / factor.
+
+    Past the last slot there is nothing to lean on, so that one repeats.
+    """
     after = (*slots[1:], slots[-1])
     return tuple(_between(slots[k // factor], after[k // factor], k % factor, factor) for k in range(len(slots) * factor))
 

@@ -19,14 +19,15 @@ import numpy as np
 from vtalign.errors import InputError, VideoError
 from vtalign.video.compare import compare_readers
 from vtalign.video.limits import DecodeLimits
-from vtalign.video.pixels import Fit, TargetSize
+from vtalign.video.pixels import Fit, Sketch, TargetSize
 from vtalign.video.probe import probe
-from vtalign.video.readers import read_frames
+from vtalign.video.readers import WantedFrames, read_sets
 
 # The parent kills a late worker; this is for a worker whose parent is gone.
 _GRACE_S = 2.0
 
-Answer = tuple[dict[str, Any], np.ndarray | None]
+Answer = tuple[dict[str, Any], list[np.ndarray]]
+"""A header, and the arrays whose shapes it states."""
 
 
 def serve(connection: Connection) -> None:
@@ -40,11 +41,11 @@ def serve(connection: Connection) -> None:
         except EOFError:
             return
         signal.setitimer(signal.ITIMER_REAL, limits.timeout_s + _GRACE_S)
-        header, frames = _answer(job, limits)
+        header, arrays = _answer(job, limits)
         # Decoders leak (decord grows by gigabytes): a worker that has grown this much is replaced before it hits the limit.
         header["last"] = _peak_mb() > limits.max_memory_mb / 2
         connection.send_bytes(json.dumps(header).encode())
-        if frames is not None:
+        for frames in arrays:
             connection.send_bytes(np.ascontiguousarray(frames).data.cast("B"))
         signal.setitimer(signal.ITIMER_REAL, 0)
         if header["last"]:
@@ -75,32 +76,33 @@ def _answer(job: dict[str, Any], limits: DecodeLimits) -> Answer:
     try:
         return _do(job, path, limits)
     except VideoError as error:
-        return {"reason": error.reason, "detail": error.detail}, None
+        return {"reason": error.reason, "detail": error.detail}, []
     except InputError as error:
-        return {"input_error": str(error)}, None
+        return {"input_error": str(error)}, []
     except MemoryError:
-        return {"reason": "too_large", "detail": f"decoding needs more than max_memory_mb {limits.max_memory_mb}"}, None
+        return {"reason": "too_large", "detail": f"decoding needs more than max_memory_mb {limits.max_memory_mb}"}, []
     except Exception as error:  # whatever a file does to a decoder costs that file, with its name in the report
-        return {"reason": "decoder_error", "detail": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}, None
+        return {"reason": "decoder_error", "detail": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}, []
 
 
 def _do(job: dict[str, Any], path: Path, limits: DecodeLimits) -> Answer:
     match job["do"]:
         case "probe":
-            return {"info": probe(path, limits).to_dict()}, None
+            return {"info": probe(path, limits).to_dict()}, []
         case "read":
-            frames = read_frames(path, job["indices"], _size(job["size"]), limits, job["reader"])
-            return {"shape": frames.shape}, frames
+            sets = [WantedFrames(indices, _size(size)) for indices, size in job["sets"]]
+            arrays = read_sets(path, sets, limits, job["reader"])
+            return {"shapes": [frames.shape for frames in arrays]}, arrays
         case "compare":
             found = compare_readers(path, job["reader"], job["frames"], limits, sample=job["sample"])
-            return {"differences": [asdict(difference) for difference in found]}, None
+            return {"differences": [asdict(difference) for difference in found]}, []
         case other:
             raise ValueError(f"unknown job {other!r}")
 
 
-def _size(size: dict[str, int] | list[int] | None) -> TargetSize:
+def _size(size: dict[str, Any] | list[int] | None) -> TargetSize:
     if isinstance(size, dict):
-        return Fit(**size)
+        return Sketch(*size["sketch"]) if "sketch" in size else Fit(**size)
     return (size[0], size[1]) if size else None
 
 

@@ -52,8 +52,8 @@ class WorkerProcess:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, path: str, job: dict[str, Any]) -> tuple[dict[str, Any], np.ndarray | None]:
-        """The answer's header and frames, uint8 (N, H, W, 3), to one job on `path`.
+    def ask(self, path: str, job: dict[str, Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """The answer's header and sets of frames, each uint8 (N, H, W, 3), to one job on `path`.
 
         Raises VideoError, InputError where the job itself cannot be done, RunFailed where no decoder process can be started.
         """
@@ -62,9 +62,7 @@ class WorkerProcess:
         try:
             self._connection.send_bytes(json.dumps({**job, "path": os.path.abspath(path)}).encode())
             header = json.loads(self._receive(deadline))
-            frames = None
-            if "shape" in header:
-                frames = np.frombuffer(self._receive(deadline), np.uint8).reshape(header["shape"])
+            arrays = [np.frombuffer(self._receive(deadline), np.uint8).reshape(shape) for shape in header.get("shapes", ())]
         except TimeoutError:
             self.stop()
             raise VideoError(path, "timeout", f"not done after {self._limits.timeout_s:g} s") from None
@@ -79,7 +77,7 @@ class WorkerProcess:
             raise InputError(header["input_error"])
         if "reason" in header:
             raise VideoError(path, header["reason"], header["detail"])
-        return header, frames
+        return header, arrays
 
     def stop(self) -> None:
         """Kill the process and reap it."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 from vtalign.models.video_lm import VideoLM
 from vtalign.video.isolated import DecodeWorkers
 from vtalign_data.stage import BatchResult
-from vtalign_data.usage import Usage
 from vtalign_data.writer import Writer
 
 if TYPE_CHECKING:
@@ -87,10 +86,10 @@ class Task(Generic[T]):
 
     def run(self, tools: "WorkTools", batch: Sequence[T]) -> BatchResult:
         """The result, with the passes over videos that `tools` made for it in its usage."""
-        passes = tools.passes
+        before = tools.decoded
         kwargs = {name: tools.resolve(argument) for name, argument in self.kwargs.items()}
         result = self.function(batch, *(tools.resolve(argument) for argument in self.args), **kwargs)
-        return replace(result, usage=result.usage + Usage(decodes=tools.passes - passes))
+        return replace(result, usage=result.usage + (tools.decoded - before))
 
 
 Process = Task[T] | Callable[[Sequence[T]], BatchResult]

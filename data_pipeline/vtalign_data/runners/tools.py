@@ -9,6 +9,7 @@ from vtalign.video.isolated import DecodeWorkers
 from vtalign_data.config import BuildConfig
 from vtalign_data.run_model import RunModel
 from vtalign_data.runners.task import Made, Tool
+from vtalign_data.usage import Usage, total
 from vtalign_data.writer import Writer
 
 
@@ -35,10 +36,10 @@ class WorkTools:
         return self._stack.enter_context(DecodeWorkers(self.config.workers, self.config.limits))
 
     @property
-    def passes(self) -> int:
-        """Passes over videos that decoder processes of this process made."""
+    def decoded(self) -> Usage:
+        """What decoder processes of this process did so far."""
         there = (vars(self).get("workers"), *self._made.values())
-        return sum(workers.passes for workers in there if isinstance(workers, DecodeWorkers))
+        return total(_decoded(workers) for workers in there if isinstance(workers, DecodeWorkers))
 
     @property
     def video_lm(self) -> VideoLM:
@@ -61,3 +62,8 @@ class WorkTools:
             made = argument.make(*(self.resolve(value) for value in argument.args), **kwargs)
             self._made[argument] = self._stack.enter_context(made) if isinstance(made, AbstractContextManager) else made
         return self._made[argument]
+
+
+def _decoded(workers: DecodeWorkers) -> Usage:
+    passes = workers.passes
+    return Usage(decodes=passes.total(), probes=passes["probe"], reads=passes["read"], frames=workers.frames)

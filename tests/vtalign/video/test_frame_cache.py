@@ -1,6 +1,8 @@
 """The frame cache survives kills and damage: an entry is whole or decoded again."""
 
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from vtalign.errors import InputError
-from vtalign.video.frame_cache import FrameCache
+from vtalign.video.frame_cache import LEFT_FREE, FrameCache
 
 
 def frames(*numbers: int) -> dict[int, np.ndarray]:
@@ -83,3 +85,27 @@ def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="frame cache"):
         FrameCache(tmp_path / "file" / "cache", "pyav", 1024, 16)
+
+
+def test_a_disk_without_room_keeps_no_frames_and_says_so_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache = FrameCache(tmp_path, "pyav", 1024, 16)
+    cache.add("video-1", frames(1))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # as a full disk does, in the middle of a write
+    try:
+        cache.add("video-2", frames(2))
+        cache.add("video-3", frames(3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert cache.held("video-1") == {1} and cache.held("video-2") == cache.held("video-3") == set()
+    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".npz"]
+    [said] = caplog.messages
+    assert "decoded again (File too large)" in said
+
+
+def test_room_is_left_for_results(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    huge = np.broadcast_to(np.zeros(1, np.uint8), (free // 3 - LEFT_FREE // 6, 1, 3))  # half of what has to be left would be left
+    FrameCache(tmp_path, "pyav", 1024, 16).add("video-1", {0: huge})
+    assert FrameCache(tmp_path, "pyav", 1024, 16).held("video-1") == set()
+    assert "less than 1 GiB would be left on the disk" in caplog.messages[0]

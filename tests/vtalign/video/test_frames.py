@@ -13,7 +13,7 @@ import pytest
 
 from vtalign.errors import InputError, VideoError
 from vtalign.video.frames import FrameStore
-from vtalign.video.isolated import DecodeLimits, DecodeWorkers
+from vtalign.video.isolated import DecodeLimits, DecodeWorkers, FrameSet
 from vtalign.video.sample import FramePolicy, sample
 from vtalign.video.transforms import apply_transform
 from vtalign.video.view import FrameTransform, Slot, VideoView
@@ -134,6 +134,38 @@ def test_the_disk_cache_replaces_the_file(corpus: Corpus, tmp_path: Path) -> Non
     second = corpus(cache=tmp_path / "cache")
     assert second.prefetch([view_of("open_gop.mp4", [9, 8, 5])]) == {}
     assert shown(second, view_of("open_gop.mp4", [9, 8, 5])) == [9, 8, 5]
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_pass_takes_along_what_views_will_show(corpus: Corpus, workers: DecodeWorkers, cached: bool, tmp_path: Path) -> None:
+    store = corpus("open_gop.mp4", shown={"open_gop.mp4": [0, 5, 9, 40]}, cache=tmp_path / "cache" if cached else None)
+    before = workers.passes["read"]
+    assert shown(store, view_of("open_gop.mp4", [5])) == [5]
+    assert store.prefetch([view_of("open_gop.mp4", [9, 5])]) == {}
+    assert shown(store, view_of("open_gop.mp4", [40, 0, 9])) == [40, 0, 9]
+    assert workers.passes["read"] == before + 1
+    assert shown(store, view_of("open_gop.mp4", [7])) == [7], "what nobody announced is read when it is asked for"
+    assert workers.passes["read"] == before + 2
+
+
+def test_frames_read_beside_are_kept_when_asked_to(corpus: Corpus, workers: DecodeWorkers, tmp_path: Path) -> None:
+    announced = {name: [5, 9] for name in ("open_gop.mp4", "hevc.mp4", "gone.mp4")}
+    store = corpus("open_gop.mp4", "hevc.mp4", "gone.mp4", shown=announced, cache=tmp_path / "cache")
+    before = workers.passes["read"]
+    kept, gone, dropped = store.read_beside(
+        (name, FrameSet([1, 5], (32, 16))) for name in ("open_gop.mp4", "gone.mp4", "hevc.mp4")
+    )
+    assert isinstance(gone, VideoError) and gone.reason == "missing"
+    assert not isinstance(kept, VideoError) and not isinstance(dropped, VideoError)
+    assert kept.frames.shape == (2, 16, 32, 3) and sorted(kept.of_views) == sorted(dropped.of_views) == [5, 9]
+    store.keep("open_gop.mp4", kept.of_views)
+    assert workers.passes["read"] == before + 2
+    assert shown(store, view_of("open_gop.mp4", [9, 5])) == [9, 5] and workers.passes["read"] == before + 2
+    assert shown(store, view_of("hevc.mp4", [9, 5])) == [9, 5] and workers.passes["read"] == before + 3
+    [again] = store.read_beside([("open_gop.mp4", FrameSet([1], (32, 16)))])
+    assert not isinstance(again, VideoError) and again.of_views == {}, "what is in the cache is not read again"
+    [uncached] = corpus("open_gop.mp4", shown=announced).read_beside([("open_gop.mp4", FrameSet([1], (32, 16)))])
+    assert not isinstance(uncached, VideoError) and uncached.of_views == {}, "memory would not hold a corpus"
 
 
 def test_another_size_or_reader_is_another_entry(corpus: Corpus, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from vtalign.errors import InputError, VideoError
-from vtalign.video.isolated import DecodeLimits, DecodeWorkers, ReadRequest
+from vtalign.video.isolated import DecodeLimits, DecodeWorkers, FrameSet, ReadRequest
 from vtalign.video.probe import probe
 from vtalign.video.readers import read_frames
 from vtalign.video.sample import FramePolicy
@@ -217,3 +217,16 @@ def _wait(condition: Callable[[], bool], seconds: float = 10) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
+
+
+def test_passes_are_counted_by_kind(clips: dict[str, Path]) -> None:
+    path = clips["closed_gop.mp4"]
+    with DecodeWorkers(1, LIMITS) as pool:
+        pool.probe(path)
+        small, whole = pool.read_sets(path, [FrameSet([1, 4], (32, 16)), FrameSet([4])])
+        assert small.shape == (2, 16, 32, 3) and (whole == pool.read(path, [4])).all()
+        pool.compare(path, "opencv", 60)
+        with pytest.raises(VideoError):
+            pool.read(path, [99])
+        assert pool.passes == {"probe": 1, "read": 3, "compare": 1} and pool.frames == 4
+        assert pool.seconds.keys() == pool.passes.keys() and min(pool.seconds.values()) > 0

@@ -10,7 +10,7 @@ from vtalign.errors import InputError, VideoError
 from vtalign.video.limits import DecodeLimits
 from vtalign.video.pixels import Fit
 from vtalign.video.probe import probe
-from vtalign.video.readers import read_frames
+from vtalign.video.readers import WantedFrames, read_frames, read_sets
 
 from .conftest import KINDS
 from .numbered_clips import number_of
@@ -57,6 +57,17 @@ def test_sizes(clips: dict[str, Path]) -> None:
     assert read_frames(path, [3], (48, 32), ONE_PASS).shape == (1, 32, 48, 3)
     assert read_frames(path, [3, 4], Fit(1024, 16), ONE_PASS).shape == (2, 32, 32, 3)
     assert number_of(read_frames(path, [37], (48, 32), ONE_PASS)[0]) == 37
+
+
+@pytest.mark.parametrize(("reader", "limits"), [("pyav", ONE_PASS), ("pyav", SEEKS), ("opencv", ONE_PASS)])
+def test_sets_of_one_pass_are_those_of_a_pass_each(clips: dict[str, Path], reader: str, limits: DecodeLimits) -> None:
+    path = clips["open_gop.mp4"]
+    sets = [WantedFrames(range(0, 60, 3), (16, 24)), WantedFrames([2, 3, 30], None), WantedFrames([59], Fit(1024, 16))]
+    together = read_sets(path, sets, limits, reader)
+    for found, (indices, size) in zip(together, sets, strict=True):
+        assert (found == read_frames(path, indices, size, limits, reader)).all()
+    with pytest.raises(VideoError, match="frame 60 is beyond"):
+        read_sets(path, [WantedFrames([5], None), WantedFrames([5, 60], None)], limits, reader)
 
 
 @pytest.mark.parametrize("reader", ["pyav", "opencv"])

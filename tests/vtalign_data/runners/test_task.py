@@ -52,7 +52,10 @@ def test_the_passes_over_videos_are_those_of_the_process_that_made_them(toy_tool
     videos = sorted((small_corpus / "train" / "videos").glob("*.mp4"))[:3]
     both = task(probe, WORKERS, made(DecodeWorkers, 1))
     with toy_tools:
-        assert [both.run(toy_tools, batch).usage for batch in (videos, videos[:1])] == [Usage(1, decodes=3), Usage(1, decodes=1)]
+        assert [both.run(toy_tools, batch).usage for batch in (videos, videos[:1])] == [
+            Usage(1, decodes=3, probes=3),
+            Usage(1, decodes=1, probes=1),
+        ]
         assert task(tell).run(toy_tools, []).usage == Usage()
 
 
