@@ -56,6 +56,8 @@ def found_shots(
         _view_id,
         task(shot_pass.make_shots, infos, config.clips, root, WORKERS, config.reader, encoder, config.device),
         config.batch_size,
+        # a video without shots has clips by the clock where the reversal signal chose it
+        required=config.select.signal != "reversal",
     )
     shots: dict[str, list[Row]] = {}
     for row in found.rows():
