@@ -66,6 +66,8 @@ def found_shots(
             all_shown=config.select.signal == "reversal",
         ),
         config.batch_size,
+        # a video without shots has clips by the clock where the reversal signal chose it
+        required=config.select.signal != "reversal",
     )
     shots: dict[str, list[Row]] = {}
     for row in found.rows():

@@ -4,17 +4,15 @@ import json
 import shutil
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from vtalign.assets import tiny_checkpoint as shipped_checkpoint
 from vtalign.preference.schema import read_pairs
-from vtalign.video.isolated import DecodeLimits, DecodeWorkers
 from vtalign_data.build import run_build
 from vtalign_data.config import BuildConfig
 from vtalign_data.stage import Stage
-from vtalign_data.synth.render import write_mp4
+
+from ..joined_clips import join
 
 JOINED = ("skv_bikes.mp4", "skv_carphone.mp4", "intel_asl_eat.mkv", "wpt_vp9.webm", "lf_4.mp4")
 EIGHT = (
@@ -28,18 +26,6 @@ EIGHT = (
     "lf_4.mp4",
 )
 CLIPS = (*JOINED, "decord_corrupted.mp4", "decord_unordered.mov", "decord_rot90.mov", "psd_counter.mp4", "tempcompass_fwd.gif")
-
-
-def join(clips: list[Path], out: Path, seconds: float = 3.0) -> None:
-    """The first `seconds` of each clip at 8 fps, one after the other, in one file."""
-    frames = []
-    with DecodeWorkers(1, DecodeLimits()) as workers:
-        for clip in clips:
-            info = workers.probe(clip)
-            wanted = sorted({int(np.searchsorted(info.times, k / 8)) for k in range(int(min(seconds, info.duration) * 8))})
-            wanted = [index for index in wanted if index < info.frames]
-            frames += [cv2.resize(frame, (160, 120)) for frame in workers.read(clip, wanted)]
-    write_mp4(out, np.stack(frames), fps=8)
 
 
 @pytest.mark.slow

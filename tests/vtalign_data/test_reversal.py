@@ -97,14 +97,16 @@ def test_scores_are_the_librarys_and_stills_are_not_asked(tmp_path: Path, tiny_c
 
 
 @pytest.mark.slow
-def test_single_shot_videos_are_usable(make_config: Callable[..., BuildConfig], tmp_path: Path) -> None:
-    """One shot each, so no video keeps TEMPLE's rules; by reversal the moving ones get clips by the clock and pairs."""
+@pytest.mark.parametrize("shots", [{}, {"min_grey_range": 255}], ids=["one shot", "no shot"])
+def test_single_shot_videos_are_usable(make_config: Callable[..., BuildConfig], tmp_path: Path, shots: dict[str, int]) -> None:
+    """One shot each, and where it is too flat none, so no video keeps TEMPLE's rules; by reversal the moving ones get clips by the
+    clock and pairs."""
     videos = tmp_path / "videos"
     videos.mkdir()
     for number in range(3):
         write_mp4(videos / f"moves{number}.mp4", moving(32, step=number + 1), fps=4)
     write_mp4(videos / "still.mp4", np.repeat(moving(1), 32, axis=0), fps=4)
-    settings = {"clips": {"method": "scenes"}, "captions": {"max_new_tokens": 16, "temperature": 1.0}}
+    settings = {"clips": {"method": "scenes", "shots": shots}, "captions": {"max_new_tokens": 16, "temperature": 1.0}}
     config = make_config(tmp_path / "run", videos=videos, select={"signal": "reversal", "max_new_tokens": 6}, **settings)
     summary = run_build(config)
     assert {pair.video for pair in read_pairs(summary.pairs_folder)} <= {f"moves{number}.mp4" for number in range(3)}

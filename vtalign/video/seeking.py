@@ -90,7 +90,9 @@ def _decode_from(video: OpenVideo, index: PacketIndex, key: int, limits: "Decode
             if frame.pts is not None and frame.pts < index.pts[key]:
                 continue
             if frame.is_corrupt:
-                raise video.error("corrupt", "a frame is damaged")
+                # damage, or a keyframe that the decoder does not begin at (an I frame that is neither IDR nor a recovery point marks
+                # all that follows): a pass forward tells which
+                raise LandedWrong
             check_pixels(video.path, frame.width, frame.height, limits)
             yield frame
 

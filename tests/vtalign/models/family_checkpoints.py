@@ -37,7 +37,8 @@ SAMPLING = {"do_sample_frames": False}
 QWEN_TOKENS = ["<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"]
 PARTS = (
     "{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}"
-    "{% if c['type'] == 'video' %}VIDEO{% elif c['type'] == 'text' %}{{ c['text'] }}{% endif %}{% endfor %}{% endif %}"
+    "{% if c['type'] == 'video' %}VIDEO{% elif c['type'] == 'image' %}IMAGE{% elif c['type'] == 'text' %}{{ c['text'] }}{% endif %}"
+    "{% endfor %}{% endif %}"
 )
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
@@ -55,6 +56,7 @@ VICUNA = (
     + " {% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}"
 )
 QWEN_VIDEO = "<|vision_start|><|video_pad|><|vision_end|>"
+QWEN_IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"  # images are what a chat server is sent
 
 
 def build_tokenizer(special: list[str], *, bos: str | None = None, eos: str = "<|im_end|>", **named: str) -> Any:
@@ -84,6 +86,11 @@ def build_tokenizer(special: list[str], *, bos: str | None = None, eos: str = "<
         model_max_length=4096,
         extra_special_tokens=named,
     )
+
+
+def _shown(template: str, video: str, image: str) -> str:
+    """`template` with the tokens that stand for a video and for an image."""
+    return template.replace("VIDEO", video).replace("IMAGE", image)
 
 
 def _text(tokenizer: Any, **changed: Any) -> dict[str, Any]:
@@ -121,7 +128,7 @@ def qwen2_vl() -> tuple[Any, Any]:
     tokenizer = build_tokenizer(QWEN_TOKENS)
     vision = {"depth": 2, "embed_dim": VISION, "hidden_size": WIDTH, "mlp_ratio": 2, "num_heads": 2, "patch_size": PATCH}
     config = hf.Qwen2VLConfig(text_config=_text(tokenizer, **_mrope()), vision_config=vision, **_qwen_ids(tokenizer))
-    template = CHATML.replace("VIDEO", QWEN_VIDEO)
+    template = _shown(CHATML, QWEN_VIDEO, QWEN_IMAGE)
     processor = _qwen_processor(hf.Qwen2VLProcessor, hf.Qwen2VLVideoProcessor, tokenizer, template)
     return hf.Qwen2VLForConditionalGeneration(config), processor
 
@@ -140,7 +147,7 @@ def qwen2_5_vl() -> tuple[Any, Any]:
         "out_hidden_size": WIDTH,
     }
     config = hf.Qwen2_5_VLConfig(text_config=_text(tokenizer, **_mrope()), vision_config=vision, **_qwen_ids(tokenizer))
-    template = CHATML.replace("VIDEO", QWEN_VIDEO)
+    template = _shown(CHATML, QWEN_VIDEO, QWEN_IMAGE)
     processor = _qwen_processor(hf.Qwen2_5_VLProcessor, hf.Qwen2VLVideoProcessor, tokenizer, template)
     return hf.Qwen2_5_VLForConditionalGeneration(config), processor
 
@@ -162,7 +169,7 @@ def _qwen3(config_kind: Any, model_kind: Any, **experts: Any) -> tuple[Any, Any]
     text = _text(tokenizer, head_dim=16, **_mrope(mrope_interleaved=True), **experts)
     config = config_kind(text_config=text, vision_config=vision, **_qwen_ids(tokenizer))
     # this family's processor writes the tokens around a video itself
-    template = CHATML.replace("VIDEO", "<|video_pad|>")
+    template = _shown(CHATML, "<|video_pad|>", QWEN_IMAGE)
     processor = _qwen_processor(hf.Qwen3VLProcessor, hf.Qwen3VLVideoProcessor, tokenizer, template)
     return model_kind(config), processor
 
@@ -186,7 +193,7 @@ def llava_onevision() -> tuple[Any, Any]:
         video_processor=hf.LlavaOnevisionVideoProcessor(size=size, **SAMPLING),
         num_image_tokens=(SIDE // PATCH) ** 2,
         vision_feature_select_strategy="full",
-        chat_template=ONEVISION.replace("VIDEO", "<video>\n"),
+        chat_template=_shown(ONEVISION, "<video>\n", "<image>\n"),
     )
     config = hf.LlavaOnevisionConfig(
         text_config=_text(tokenizer, model_type="qwen2"),
@@ -211,7 +218,7 @@ def llava_next_video() -> tuple[Any, Any]:
         patch_size=PATCH,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=VICUNA.replace("VIDEO", "<video>\n"),
+        chat_template=_shown(VICUNA, "<video>\n", "<image>\n"),
     )
     config = hf.LlavaNextVideoConfig(
         text_config=_text(tokenizer, model_type="llama"),
@@ -265,7 +272,7 @@ def internvl() -> tuple[Any, Any]:
         tokenizer=tokenizer,
         video_processor=hf.InternVLVideoProcessor(size=size, **SAMPLING),
         image_seq_length=tokens,
-        chat_template=CHATML.replace("VIDEO", "<video>\n"),
+        chat_template=_shown(CHATML, "<video>\n", "<IMG_CONTEXT>\n"),
     )
     config = hf.InternVLConfig(
         text_config=_text(tokenizer, model_type="qwen2"),
@@ -285,7 +292,7 @@ def video_llama_3() -> tuple[Any, Any]:
         image_processor=hf.VideoLlama3ImageProcessor(**cut, merge_size=1),
         tokenizer=tokenizer,
         video_processor=hf.VideoLlama3VideoProcessor(**cut, merge_size=2, **SAMPLING),
-        chat_template=CHATML.replace("VIDEO", "<video>\n"),
+        chat_template=_shown(CHATML, "<video>\n", "<image>"),
     )
     vision = {key: value for key, value in TOWER.items() if key != "image_size"}
     config = hf.VideoLlama3Config(

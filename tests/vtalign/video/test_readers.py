@@ -35,6 +35,14 @@ def test_seeks_read_the_same_frames(clips: dict[str, Path], kind: str, indices: 
     assert numbers(clips[kind], indices, SEEKS) == indices
 
 
+def test_a_keyframe_that_decoding_cannot_begin_at_is_no_damage(shared_data: Path) -> None:
+    """Frame 76 of this clip is an I frame that the container calls a keyframe; the decoder marks all that follows a seek to it."""
+    clip = shared_data / "clips" / "imageio_cockatoo.mp4"
+    size = (128, 72)
+    assert probe(clip, SEEKS).access == "seek"
+    assert (read_frames(clip, [100, 150], size, SEEKS) == read_frames(clip, [100, 150], size, ONE_PASS)).all()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_which_way_was_used_is_recorded_and_tells_the_same(clips: dict[str, Path], kind: str) -> None:
     forward, sought = probe(clips[kind], ONE_PASS), probe(clips[kind], SEEKS)
