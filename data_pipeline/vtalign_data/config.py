@@ -43,7 +43,12 @@ class ClipConfig(Config):
         "scenes", description="scenes: PySceneDetect's cuts; transnetv2: TransNetV2's (an extra); uniform: every `seconds`"
     )
     seconds: float = Field(2.0, gt=0, description="uniform: length of a clip, seconds")
-    threshold: float = Field(27.0, gt=0, description="scenes: ContentDetector threshold (PySceneDetect's default)")
+    threshold: float = Field(
+        2.0, gt=0, description="scenes: the change to a frame over that around it (AdaptiveDetector's adaptive_threshold)"
+    )
+    min_content: float = Field(
+        27.0, ge=0, le=255, description="scenes: least change to a frame (AdaptiveDetector's min_content_val)"
+    )
     detect_fps: float = Field(8.0, gt=0, description="scenes: frames per second that are looked at, at most")
     transnetv2_threshold: float = Field(0.5, gt=0, lt=1, description="transnetv2: probability of a transition (TEMPLE: 0.5)")
     min_slots: int = Field(2, ge=1, description="a shorter clip joins the one before it (motion needs two frames)")

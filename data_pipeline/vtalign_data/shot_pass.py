@@ -19,7 +19,7 @@ from vtalign.video.sample import fitted_size
 from vtalign.video.view import VideoView
 from vtalign_data.clips import make_clips
 from vtalign_data.config import ClipConfig
-from vtalign_data.cuts import TRANSNET_SIZE, check_transnet, content_cuts, transnet_cuts
+from vtalign_data.cuts import TRANSNET_SIZE, adaptive_cuts, check_transnet, transnet_cuts
 from vtalign_data.embed import FrameEncoder, check_encoder
 from vtalign_data.sharpness import sharpness
 from vtalign_data.shots import Shot, count_rule, middle, shot_rule, shots_between
@@ -127,7 +127,8 @@ def _cuts(frames: NDArray[np.uint8], ordinals: Sequence[int], config: ClipConfig
         return transnet_cuts(frames, ordinals, config.transnetv2_threshold, device)
     # the same size whatever else the pass is for, so that the cuts do not depend on it
     width, height = fitted_size(frames.shape[2], frames.shape[1], _DETECT_PIXELS, 2)
-    return content_cuts(np.stack([resized(frame, width, height) for frame in frames]), ordinals, config.threshold)
+    small = np.stack([resized(frame, width, height) for frame in frames])
+    return adaptive_cuts(small, ordinals, config.threshold, config.min_content)
 
 
 def _at(frames: NDArray[np.uint8], place: Mapping[int, int], ordinals: Sequence[int]) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@ import pytest
 
 from vtalign.errors import InputError
 from vtalign_data.config import ClipConfig
-from vtalign_data.cuts import check_transnet, content_cuts, ends_of_runs, transnet_cuts
+from vtalign_data.cuts import adaptive_cuts, check_transnet, ends_of_runs, transnet_cuts
 
 CONFIG = ClipConfig()
 
@@ -22,9 +22,18 @@ def scenes(*lengths: int, side: int = 64) -> np.ndarray:
 
 
 def test_cuts_are_found_where_the_picture_changes() -> None:
-    assert content_cuts(scenes(10, 7, 9), list(range(0, 52, 2)), CONFIG.threshold) == [20, 34]
-    assert content_cuts(scenes(12), list(range(12)), CONFIG.threshold) == []
-    assert content_cuts(scenes(1), [0], CONFIG.threshold) == []
+    settings = CONFIG.threshold, CONFIG.min_content
+    assert adaptive_cuts(scenes(10, 7, 9), list(range(0, 52, 2)), *settings) == [20, 34]
+    assert adaptive_cuts(scenes(12), list(range(12)), *settings) == []
+    assert adaptive_cuts(scenes(1), [0], *settings) == []
+
+
+def test_motion_alone_is_no_cut() -> None:
+    """A picture that slides by quickly changes much from frame to frame, and all the time."""
+    wide = np.random.default_rng(0).integers(0, 255, (8, 64, 3)).astype(np.uint8)
+    wide = np.kron(wide, np.ones((8, 8, 1), np.uint8))
+    sliding = np.stack([wide[:, 16 * k : 16 * k + 64] for k in range(24)])
+    assert adaptive_cuts(sliding, list(range(24)), CONFIG.threshold, CONFIG.min_content) == []
 
 
 def test_a_shot_begins_behind_a_transition() -> None:

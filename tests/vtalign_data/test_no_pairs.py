@@ -15,7 +15,8 @@ from vtalign_data.config import BuildConfig
 SHOTS = ("clips.method=scenes", "clips.shots.max_seconds=1000")
 ANY_SHOTS = (*SHOTS, "clips.shots.min_seconds=0", "clips.shots.min_grey_range=0", "clips.shots.min_count=1")
 EVEN = "balance.max_accuracy=1"  # the rule that takes most is named, and of so few pairs balancing takes most
-ANNOTATED = ("sources=[annotation]", "annotations.file={qa}", "annotations.max_new_tokens=4")
+COLUMNS = "annotations.columns={{question: question, answer: answer, options: options}}"
+ANNOTATED = ("sources=[annotation]", "annotations.file={qa}", COLUMNS, "annotations.max_new_tokens=4")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def test_the_rule_is_named(
     assert ended.value.code == 1
     (said,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vtalign: ")]
     file = out / "stages" / stage / "rejected.jsonl"
-    line = rf"vtalign: error: {out}: no pairs left: {stage} lost (\d+) of \d+ \w+( \w+)?s to '{rule}' \(see {file}\)"
+    line = rf"vtalign: error: {out}: no pairs left: {stage} lost (\d+) of \d+ \w+( \w+)?s to '{rule}', such as .+ \(all are in {file}\)"
     counted = re.fullmatch(line, said)
     assert counted, said
     lost = [json.loads(row) for row in file.read_text().splitlines()]

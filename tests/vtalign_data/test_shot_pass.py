@@ -70,7 +70,8 @@ def store_of(folder: Path, workers: DecodeWorkers, rows: list[Any], cache: Path 
 
 
 def test_what_each_rule_removes(tmp_path: Path, workers: DecodeWorkers) -> None:
-    flash, black = shot("E", 0.125), shot("A", 1, flat=True)
+    config = ClipConfig(shots={"min_seconds": 0.4})
+    flash, black = shot("E", 0.375), shot("A", 1, flat=True)
     rows, infos = read(
         tmp_path,
         workers,
@@ -84,7 +85,7 @@ def test_what_each_rule_removes(tmp_path: Path, workers: DecodeWorkers) -> None:
             "many.mp4": video("ABCDE" * 7, 0.5),
         },
     )
-    found = shots_of(tmp_path, workers, rows, infos, CONFIG)
+    found = shots_of(tmp_path, workers, rows, infos, config)
     assert sorted((loss.id, loss.outcome, loss.reason) for loss in found.rejected) == [
         ("flash.mp4#1", "filtered", "shot_too_short"),
         ("flash.mp4#4", "filtered", "low_contrast"),
@@ -100,7 +101,7 @@ def test_what_each_rule_removes(tmp_path: Path, workers: DecodeWorkers) -> None:
     for row in found.rows:
         assert set(row) == set(SCHEMA.names)
         shots.setdefault(row["video_id"], []).append(row)
-    result = make_clips(rows, shots, CONFIG, or_uniform=False)
+    result = make_clips(rows, shots, config, or_uniform=False)
     assert {loss.id: loss.reason for loss in result.rejected} == {
         "one.mp4": "too_few_shots",
         "long.mp4": "shot_too_long",
@@ -111,7 +112,7 @@ def test_what_each_rule_removes(tmp_path: Path, workers: DecodeWorkers) -> None:
     # two slots a second; the flash stays with the clip before it, and so does the black second
     assert clips == {
         "good.mp4": ((0, 4), (4, 8), (8, 12), (12, 16)),
-        "flash.mp4": ((0, 5), (5, 9), (9, 15), (15, 18)),
+        "flash.mp4": ((0, 5), (5, 9), (9, 15), (15, 19)),
         "alike.mp4": ((0, 4), (4, 8), (8, 12), (12, 16), (16, 20)),
     }
 
@@ -120,7 +121,7 @@ def test_shots_that_look_alike_are_merged(tmp_path: Path, workers: DecodeWorkers
     """The same room, mirrored: a cut for the detector at a low threshold, one scene for the groups."""
     mirrored = [np.ascontiguousarray(frame[::-1]) for frame in video("B")]
     rows, infos = read(tmp_path, workers, {"alike.mp4": [*video("AB"), *mirrored, *video("CD")]})
-    config = ClipConfig(threshold=8)
+    config = ClipConfig(min_content=8)
     found = shots_of(tmp_path, workers, rows, infos, config)
     assert [row["first"] for row in found.rows] == [0, 16, 32, 48, 64]
     [row] = make_clips(rows, {rows[0]["video_id"]: found.rows}, config, or_uniform=False).rows
