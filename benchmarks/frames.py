@@ -3,14 +3,15 @@
     python benchmarks/frames.py ../shared/data/clips
 
 The reference is plain PyAV: every frame of the file decoded in order, turned as its rotation says, and resized by OpenCV where the
-build resizes. Of each clip that `probe` accepts, all frames are asked for in each of the ways in which a build asks:
+build resizes, or by FFmpeg where the shot pass sketches. Of each clip that `probe` accepts, all frames are asked for in each of the
+ways in which a build asks:
 
 - `pass`: seeded sets of frames, two or more, in the video's own size, each by one pass forward.
 - `seek`: runs of 32 frames, each from the keyframe before it. Clips are short, so that seeks have to be forced; a file whose times or
   keyframes cannot be trusted is read forward all the same, and is counted under `forward`.
 - `view`: clean, reversed and shuffled views at a model's frame size, each through a fresh frame store; `cache`: the same views, when
   the file is gone and only the frame cache is left.
-- `shots`: the frames that the shot pass looks at, at its size.
+- `shots`: the frames that the shot pass looks at, at its size, and a view that it reads along in the same pass.
 """
 
 import argparse
@@ -22,7 +23,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
@@ -32,11 +32,13 @@ from numpy.typing import NDArray
 
 from vtalign.errors import VideoError
 from vtalign.video.frames import FrameStore
-from vtalign.video.isolated import DecodeLimits, DecodeWorkers
+from vtalign.video.isolated import DecodeLimits, DecodeWorkers, FrameSet
+from vtalign.video.pixels import Sketch
 from vtalign.video.probe import VideoInfo
 from vtalign.video.sample import FramePolicy, frame_size
 from vtalign.video.view import Slot, VideoView
 from vtalign_data.config import ClipConfig
+from vtalign_data.embed import HistogramEncoder
 from vtalign_data.shot_pass import make_shots
 
 POLICY = FramePolicy(max_pixels=128 * 128, multiple=16)
@@ -44,7 +46,7 @@ WAYS = ("pass", "seek", "forward", "view", "cache", "shots")
 _RUN = 32  # frames
 _HELD_BYTES = 256 * 2**20  # of a set of frames
 
-Size = tuple[int, int]
+Size = tuple[int, int] | Sketch
 Digests = list[bytes]
 
 
@@ -71,13 +73,11 @@ class Recorded(DecodeWorkers):
 
     def __init__(self) -> None:
         super().__init__(1)
-        self.made: list[tuple[Sequence[int], Any, NDArray[np.uint8]]] = []
+        self.made: list[tuple[FrameSet, NDArray[np.uint8]]] = []
 
-    def read(
-        self, path: str | Path, indices: Sequence[int], size: Size | FramePolicy | None = None, reader: str = "pyav"
-    ) -> NDArray[np.uint8]:
-        frames = super().read(path, indices, size, reader)
-        self.made.append((indices, size, frames))
+    def read_sets(self, path: str | Path, sets: Sequence[FrameSet], reader: str = "pyav") -> list[NDArray[np.uint8]]:
+        frames = super().read_sets(path, sets, reader)
+        self.made += zip(sets, frames, strict=True)
         return frames
 
 
@@ -86,6 +86,11 @@ def decode_in_order(path: Path, size: Size | None) -> Iterator[NDArray[np.uint8]
         stream = container.streams.best("video")
         for frame in container.decode(stream):
             turns = frame.rotation // 90 % 4
+            if isinstance(size, Sketch):
+                stored = (size.height, size.width) if turns % 2 else (size.width, size.height)
+                small = frame.reformat(*stored, format="rgb24", interpolation="AREA", threads=1)
+                yield np.rot90(small.to_ndarray(), turns)
+                continue
             rgb = frame.to_ndarray(format="rgb24")
             if size is not None:
                 stored = size[::-1] if turns % 2 else size
@@ -144,15 +149,23 @@ def read_views(path: Path, info: VideoInfo, reference: Reference, draw: random.R
 
 
 def read_shots(path: Path, info: VideoInfo, reference: Reference) -> tuple[int, int]:
-    view = VideoView((Slot(info.video_id, 0, 0.0),), 1.0)
+    shown = list(range(0, info.frames, 5))
+    view = VideoView(tuple(Slot(info.video_id, ordinal, float(slot)) for slot, ordinal in enumerate(shown)), 1.0)
     row = {"video_id": info.video_id, "video": path.name, "view": view.to_json()}
     infos = {info.video_id: {**info.to_dict(), "video": path.name}}
-    with Recorded() as workers:
-        result = make_shots([row], infos, ClipConfig(), path.parent, workers, "pyav", None)
+    paths, frames_of = {info.video_id: path.name}, {info.video_id: shown}
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        Recorded() as workers,
+        FrameStore(path.parent, paths, POLICY, workers=workers, cache=Path(cache), shown=frames_of) as store,
+    ):
+        result = make_shots([row], infos, ClipConfig(), store, HistogramEncoder())
         if any(lost.outcome == "failed" for lost in result.rejected):
             raise RuntimeError(f"{path.name}: the shot pass failed: {result.rejected}")
-        ((ordinals, size, frames),) = workers.made
-    return len(ordinals), reference.wrong(list(frames), ordinals, size)
+        (looked_at, sketches), (along, frames) = workers.made
+    size = frame_size(info.width, info.height, POLICY)
+    wrong = reference.wrong(list(sketches), looked_at.indices, looked_at.size)
+    return len(sketches) + len(frames), wrong + reference.wrong(list(frames), along.indices, size)
 
 
 def main(arguments: list[str] | None = None) -> int:
