@@ -151,15 +151,14 @@ def read_views(path: Path, info: VideoInfo, reference: Reference, draw: random.R
 def read_shots(path: Path, info: VideoInfo, reference: Reference) -> tuple[int, int]:
     shown = list(range(0, info.frames, 5))
     view = VideoView(tuple(Slot(info.video_id, ordinal, float(slot)) for slot, ordinal in enumerate(shown)), 1.0)
-    row = {"video_id": info.video_id, "video": path.name, "view": view.to_json()}
-    infos = {info.video_id: {**info.to_dict(), "video": path.name}}
+    row = {**info.to_dict(), "video": path.name, "view": view.to_json()}
     paths, frames_of = {info.video_id: path.name}, {info.video_id: shown}
     with (
         tempfile.TemporaryDirectory() as cache,
         Recorded() as workers,
         FrameStore(path.parent, paths, POLICY, workers=workers, cache=Path(cache), shown=frames_of) as store,
     ):
-        result = make_shots([row], infos, ClipConfig(), store, HistogramEncoder())
+        result = make_shots([row], ClipConfig(), store, HistogramEncoder())
         if any(lost.outcome == "failed" for lost in result.rejected):
             raise RuntimeError(f"{path.name}: the shot pass failed: {result.rejected}")
         (looked_at, sketches), (along, frames) = workers.made

@@ -89,7 +89,9 @@ def turn(folder: Path, cache: Path, scanned: list[tuple[dict[str, Any], list[str
         shown = frames_shown(views, [])
         videos = {video_id: row["video"] for video_id, row in infos.items()}
         with FrameStore(folder, videos, POLICY, workers=workers, cache=cache, shown=shown) as store:
-            make_shots(views, infos, ClipConfig(), store, HistogramEncoder(), all_shown=True)
+            make_shots(
+                [{**infos[row["video_id"]], **row} for row in views], ClipConfig(), store, HistogramEncoder(), all_shown=True
+            )
         cpu.append(cpu_seconds(workers))
         assert workers.passes == {"probe": len(paths) + 1, "read": len(views)}
         wall = {"ingest": workers.seconds["probe"], "read": workers.seconds["read"]}

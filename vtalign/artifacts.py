@@ -1,9 +1,12 @@
 """Files that survive a kill: atomic writes, append-only JSONL with tolerated torn tails, run folders with an owner."""
 
+import errno
+import fcntl
 import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +24,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 def write_atomic_lines(path: Path, lines: Iterable[bytes | str]) -> None:
     """Like `write_atomic`, for what need not fit into memory; line ends are the caller's."""
-    temporary = _temporary(path)
-    with temporary.open("wb") as handle:
-        handle.writelines(line.encode() if isinstance(line, str) else line for line in lines)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(temporary, path)
+    os.replace(_written_beside(path, lines), path)
     _sync_folder(path.parent)
 
 
@@ -96,19 +94,47 @@ def claim_run_folder(folder: Path, settings: dict[str, Any], command: str) -> bo
     record = folder / "run.yaml"
     wanted = {"command": command, **json.loads(json.dumps(settings))}
     make_folder(folder)
-    if record.is_file():
+    if not record.is_file():
+        if any(not entry.name.endswith(".partial") for entry in folder.iterdir()) and not record.is_file():
+            raise InputError(f"{folder}: not empty and holds no run of `vtalign {command}`; choose an empty output folder")
+        if _write_new(record, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)):
+            return False
+    try:
+        found = yaml.safe_load(record.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise InputError(f"{record}: cannot be read as YAML; choose another output folder or remove this one") from None
+    difference = _first_difference(found, wanted)
+    if difference:
+        raise InputError(f"{folder}: holds another run ({difference}); choose another output folder or remove this one")
+    return True
+
+
+@contextmanager
+def hold_run_folder(folder: Path) -> Iterator[None]:
+    """Keep a claimed folder from other processes until the block is left or this process ends, however that happens.
+
+    Raises InputError where another one holds it. The lock is on `run.yaml`: nothing is written, and it reaches as far as the file
+    system takes locks.
+    """
+    record = folder / "run.yaml"
+    taken = InputError(
+        f"{folder}: another process works in this folder; wait until it has ended, or choose another output folder"
+    )
+    try:
+        handle = record.open("r+b")  # writable: NFS wants it so for an exclusive lock
+    except FileNotFoundError:
+        raise taken from None
+    with handle:
         try:
-            found = yaml.safe_load(record.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError):
-            raise InputError(f"{record}: cannot be read as YAML; choose another output folder or remove this one") from None
-        difference = _first_difference(found, wanted)
-        if difference:
-            raise InputError(f"{folder}: holds another run ({difference}); choose another output folder or remove this one")
-        return True
-    if any(not entry.name.endswith(".partial") for entry in folder.iterdir()):
-        raise InputError(f"{folder}: not empty and holds no run of `vtalign {command}`; choose an empty output folder")
-    write_atomic(record, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True))
-    return False
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise taken from None
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):  # a file system without locks
+                raise
+        if not record.is_file() or not os.path.samestat(os.fstat(handle.fileno()), record.stat()):
+            raise taken  # it was given back and claimed anew meanwhile
+        yield
 
 
 def make_folder(folder: Path) -> None:
@@ -117,7 +143,7 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         probe = _temporary(folder / "probe")
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # who works in the folder may remove what looks left over
     except OSError as error:
         raise InputError(f"{folder}: cannot write there: {error.strerror}; choose another output folder") from None
 
@@ -137,6 +163,31 @@ def _first_difference(found: Any, wanted: Any, at: str = "") -> str:
                 return difference
         return ""
     return "" if found == wanted else f"{at or 'run.yaml'}: {found!r} there, {wanted!r} asked"
+
+
+def _write_new(path: Path, data: str) -> bool:
+    """Like `write_atomic`, unless `path` is there; False where another process was first."""
+    temporary = _written_beside(path, (data,))
+    try:
+        os.link(temporary, path)
+        temporary.unlink(missing_ok=True)
+    except FileExistsError:
+        temporary.unlink(missing_ok=True)
+        return False
+    except OSError:  # a file system without links
+        os.replace(temporary, path)
+    _sync_folder(path.parent)
+    return True
+
+
+def _written_beside(path: Path, lines: Iterable[bytes | str]) -> Path:
+    """A temporary file with all of `lines`, synced."""
+    temporary = _temporary(path)
+    with temporary.open("wb") as handle:
+        handle.writelines(line.encode() if isinstance(line, str) else line for line in lines)
+        handle.flush()
+        os.fsync(handle.fileno())
+    return temporary
 
 
 def _temporary(path: Path) -> Path:

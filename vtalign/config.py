@@ -8,6 +8,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from vtalign.errors import ConfigError
 
@@ -19,6 +20,13 @@ class Config(BaseModel):
 
 
 C = TypeVar("C", bound=Config)
+
+_UNSHOWN = "vtalign_unshown"
+
+
+def unshown_error(reason: str) -> PydanticCustomError:
+    """For validators: an error whose line does not repeat the value, which may hold a secret."""
+    return PydanticCustomError(_UNSHOWN, "{reason}", {"reason": reason})
 
 
 def load_config(cls: type[C], path: str | Path | None, overrides: Sequence[str] = (), **fixed: Any) -> C:
@@ -56,7 +64,7 @@ def validate_config(cls: type[C], data: Any, source: str) -> C:
             reason = "is required"
         else:
             reason = first["msg"].removeprefix("Value error, ")
-            if first["loc"]:  # of a rule about several fields, the input is the whole config
+            if first["loc"] and first["type"] != _UNSHOWN:  # of a rule about several fields, the input is the whole config
                 reason = f"{reason} (got {first['input']!r})"
         where = f"{source}: {field}" if first["loc"] else source
         raise ConfigError(f"{where}: {reason}" + (f" (and {more} more)" if more else "")) from None

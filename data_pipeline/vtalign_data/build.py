@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from vtalign.artifacts import claim_run_folder, write_json
+from vtalign.artifacts import claim_run_folder, hold_run_folder, write_json
 from vtalign.errors import RunFailed, VTAlignError
 from vtalign.video.readers import check_reader
 from vtalign_data import clips, filter, perturbations, scan, shot_pass, views
@@ -59,15 +59,16 @@ def run_build(config: BuildConfig, progress: BuildProgress | None = None) -> Bui
     with ExitStack() as stack:
         runner, tools = open_runner(config, stack)
         build = _Build(config, source, progress or SilentProgress(), runner, tools)
-        _claim(build)
+        _claim(build, stack)
         return build.run(started)
 
 
-def _claim(build: "_Build") -> None:
-    """Take the run folder; give a new one back where nothing is listed or the model turns out not to load."""
+def _claim(build: "_Build", stack: ExitStack) -> None:
+    """Take the run folder until `stack` is left; give a new one back where nothing is listed or the model turns out not to load."""
     out = build.config.out
     was_there = out.exists()
     resuming = claim_run_folder(out, build.settings(), "data build")
+    stack.enter_context(hold_run_folder(out))
     for leftover in out.glob(".*.partial"):  # of a process that was killed while it wrote
         if leftover.is_file():
             leftover.unlink()
@@ -123,7 +124,7 @@ class _Build:
         placeholders = tuple(dict.fromkeys([*config.filters.placeholders, *facts.special_tokens]))
 
         ingested = ingest_corpus(config, self.root, self.listing, WORKERS, self._stage)
-        infos = {row["video_id"]: row for row in ingested.rows()}
+        infos = {row["video_id"]: row for row in ingested.rows(["video_id", "video", "width", "height", "warnings"])}
         self._tell_warnings(infos.values())
         viewed = self._stage(
             "03-views",
@@ -136,8 +137,8 @@ class _Build:
         )
         views_made = list(viewed.rows())
         shown = frames_shown(views_made, config.perturbations)
-        frames = self._frames.store(config, self.root, infos, facts.policy, shown)
-        readable, shots = found_shots(self._stage, config, views_made, infos, frames)
+        frames = self._frames.store(config, self.root, infos, StageRows(ingested), facts.policy, shown)
+        readable, shots = found_shots(self._stage, config, views_made, ingested, frames)
         chosen = selected_views(self._stage, config, readable, frames)
         or_uniform = config.select.signal == "reversal"
         clipped = self._stage(

@@ -142,7 +142,7 @@ def _comment(file: PromptFile) -> list[str]:
 
 def _read(path: Path, file: PromptFile) -> str | tuple[str, ...]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors put a mark at the beginning
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise InputError(f"{path}: cannot be read: {reason}") from None

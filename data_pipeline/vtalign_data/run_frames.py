@@ -39,8 +39,19 @@ class RunFrames:
             # workers may have another working directory
             self.folder = (config.frame_cache or config.out / "frames.tmp").resolve()
 
-    def store(self, config: BuildConfig, root: Path, infos: Mapping[str, Row], policy: FramePolicy, shown: Shown) -> FrameStore:
-        """The mark (`task.made`) of the store that each worker opens; says beforehand what the cache will take of the disk."""
+    def store(
+        self,
+        config: BuildConfig,
+        root: Path,
+        infos: Mapping[str, Row],
+        probed: Iterable[Row],
+        policy: FramePolicy,
+        shown: Shown,
+    ) -> FrameStore:
+        """The mark (`task.made`) of the store that each worker opens; says beforehand what the cache will take of the disk.
+
+        `infos`: `video`, `width` and `height` by video id. `probed`: ingest rows, read where a folder keeps them for others.
+        """
         if self.folder is not None and self._own:
             try:
                 self.folder.mkdir(exist_ok=True)
@@ -50,7 +61,7 @@ class RunFrames:
             self._tell_need(_bytes_of(shown, infos, policy))
             if not self._own:
                 probes = ProbeCache(self.folder)
-                for row in infos.values():
+                for row in probed:
                     probes.put(root / row["video"], info_of(row))
         videos = {video_id: row["video"] for video_id, row in infos.items()}
         return made(open_store, root, videos, policy, config.reader, WORKERS, self.folder, self._own, shown)

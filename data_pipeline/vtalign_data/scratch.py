@@ -14,7 +14,7 @@ _CACHE_KIB = 8192  # pages that SQLite keeps in memory, for tables and for sorti
 def scratch_database(folder: Path) -> sqlite3.Connection:
     """An empty database on the disk of `folder` whose file has no name: it is gone with the process, however that ends.
 
-    SQLite's own temporary databases would lie in /tmp, which is memory on many machines.
+    SQLite's own temporary databases would lie in /tmp, which is memory on many machines; what it sorts goes to `folder` too.
     """
     path = folder / f".scratch.{uuid.uuid4().hex[:8]}.partial"
     connection = sqlite3.connect(path, isolation_level=None)
@@ -22,6 +22,8 @@ def scratch_database(folder: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA {setting}")
     connection.execute("PRAGMA user_version=1")  # the first write: from here on the file is open
     path.unlink()
+    # of the process, not of the connection: the run that began last says where
+    connection.execute("PRAGMA temp_store_directory='" + str(folder.resolve()).replace("'", "''") + "'")
     return connection
 
 

@@ -56,27 +56,26 @@ def check_shot_tools(config: ClipConfig) -> None:
 
 def make_shots(
     rows: Sequence[Row],
-    infos: Mapping[str, Row],
     config: ClipConfig,
     store: FrameStore,
     encoder: FrameEncoder | None,
-    device: str = "auto",
+    device: str = "cpu",
     all_shown: bool = False,
 ) -> BatchResult:
     """The shots of one batch of views that keep the rules on shots; the others are losses, and so are videos that cannot be read.
 
-    `infos`: ingest rows by video id. `encoder`: None where shots are not grouped. Into the cache of `store` go the views of the
-    videos whose shots make clips, or of all of them (`all_shown`): the others are not looked at again, and are most videos.
+    `rows`: with what ingest knows of the videos (`ViewedVideos`). `encoder`: None where shots are not grouped. Into the cache of
+    `store` go the views of the videos whose shots make clips, or of all of them (`all_shown`): the others are not looked at again,
+    and are most videos.
     """
     result = BatchResult()
     views = [VideoView.from_json(row["view"]) for row in rows]
-    looked_at = [_looked_at(infos[row["video_id"]]["times"], config) for row in rows]
+    looked_at = [_looked_at(row["times"], config) for row in rows]
     of_view = [_shown(view) if config.frames == "sharpest" else [] for view in views]
     wanted = [sorted({*seen, *shown}) for seen, shown in zip(looked_at, of_view, strict=True)]
     sets = []
     for row, ordinals in zip(rows, wanted, strict=True):
-        info = infos[row["video_id"]]
-        size = fitted_size(info["width"], info["height"], _pixels(len(ordinals), config), 2)
+        size = fitted_size(row["width"], row["height"], _pixels(len(ordinals), config), 2)
         sets.append((row["video_id"], FrameSet(ordinals, Sketch(*size))))
     read = store.read_beside(sets)
     for row, seen, shown, ordinals, found in zip(rows, looked_at, of_view, wanted, read, strict=True):
@@ -85,10 +84,9 @@ def make_shots(
             continue
         frames = found.frames
         place = {ordinal: index for index, ordinal in enumerate(ordinals)}
-        info = infos[row["video_id"]]
         cuts = _cuts(_at(frames, place, seen), seen, config, device)
         kept: list[Shot] = []
-        for shot in shots_between(cuts, info["times"], info["duration"], frames, ordinals):
+        for shot in shots_between(cuts, row["times"], row["duration"], frames, ordinals):
             broken = shot_rule(shot, config.shots)
             if broken is None:
                 kept.append(shot)
@@ -96,7 +94,7 @@ def make_shots(
                 result.rejected.append(Rejected(shot_id(row["video"], shot.number), "filtered", broken.reason, broken.detail))
         counts = count_rule([shot.seconds for shot in kept], config.shots) is None
         embeddings = (
-            encoder.embed([frames[middle(shot, ordinals, info["times"])] for shot in kept]) if encoder and counts else None
+            encoder.embed([frames[middle(shot, ordinals, row["times"])] for shot in kept]) if encoder and counts else None
         )
         shots: list[Row] = []
         for index, shot in enumerate(kept):

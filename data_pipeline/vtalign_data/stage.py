@@ -130,8 +130,12 @@ class Stage:
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[Row]:
         """Rows in the order of the parts."""
-        for part in sorted(self.folder.glob("part-*.parquet")):
+        for part in self.parts():
             yield from pq.read_table(part, columns=list(columns) if columns else None).to_pylist()
+
+    def parts(self) -> list[Path]:
+        """In order. By number: the name of part 100000 comes before that of part 99999."""
+        return sorted(self.folder.glob("part-*.parquet"), key=lambda part: int(part.stem.removeprefix("part-")))
 
     def rejected(self) -> list[Rejected]:
         return [Rejected(**row) for row in read_jsonl(self.folder / "rejected.jsonl")]

@@ -13,16 +13,17 @@ from vtalign_data.stage import Row, Stage
 class StageRows(Sequence[Row]):
     """Rows in the order of the parts. A slice reads the parts that it reaches into; iterating holds one part at a time."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._parts = sorted(stage.folder.glob("part-*.parquet"))
+    def __init__(self, stage: Stage, columns: Sequence[str] | None = None) -> None:
+        """`columns`: of the rows, default all."""
+        self._stage, self._columns = stage, list(columns) if columns else None
+        self._parts = stage.parts()
         self._starts = [0, *accumulate(pq.read_metadata(part).num_rows for part in self._parts)]
 
     def __len__(self) -> int:
         return self._starts[-1]
 
     def __iter__(self) -> Iterator[Row]:
-        return self._stage.rows()
+        return self._stage.rows(self._columns)
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -43,6 +44,6 @@ class StageRows(Sequence[Row]):
         while start < stop:
             number = bisect_right(self._starts, start) - 1
             first, end = self._starts[number], min(stop, self._starts[number + 1])
-            rows += pq.read_table(self._parts[number]).slice(start - first, end - start).to_pylist()
+            rows += pq.read_table(self._parts[number], columns=self._columns).slice(start - first, end - start).to_pylist()
             start = end
         return rows

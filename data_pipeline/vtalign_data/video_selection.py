@@ -3,16 +3,15 @@
 Shots are found first, whatever decides: their pass over a video takes the frames of its view along.
 """
 
-from collections.abc import Mapping
-
 from vtalign.models.video_lm import VideoLM
 from vtalign.video.frames import FrameStore
 from vtalign_data import reversal, shot_pass
 from vtalign_data.config import BuildConfig
 from vtalign_data.embed import FrameEncoder, make_encoder
-from vtalign_data.runners.task import TOOLS, VIDEO_LM, made, task
+from vtalign_data.runners.task import DEVICE, TOOLS, VIDEO_LM, made, task
 from vtalign_data.runners.tools import WorkTools
-from vtalign_data.stage import Row, RunStage
+from vtalign_data.stage import Row, RunStage, Stage
+from vtalign_data.viewed_videos import ViewedVideos
 
 
 def selected_views(run_stage: RunStage, config: BuildConfig, viewed: list[Row], frames: FrameStore) -> list[Row]:
@@ -42,27 +41,26 @@ def selected_views(run_stage: RunStage, config: BuildConfig, viewed: list[Row], 
 
 
 def found_shots(
-    run_stage: RunStage, config: BuildConfig, viewed: list[Row], infos: Mapping[str, Row], frames: FrameStore
+    run_stage: RunStage, config: BuildConfig, viewed: list[Row], ingested: Stage, frames: FrameStore
 ) -> tuple[list[Row], dict[str, list[Row]] | None]:
     """The views that could be read, and the shots of each video; all views and None where clips go by the clock."""
     if config.clips.method == "uniform":
         return viewed, None
     groups = config.clips.groups
-    # only the video LLM's own tower needs the model
-    encoder = made(encoder_of, config, TOOLS if groups.encoder == "model" else None) if groups.merges else None
+    # a histogram needs no model and no device: those that decode can make it
+    encoder = made(encoder_of, config, None if groups.encoder == "histogram" else TOOLS) if groups.merges else None
     found = run_stage(
         "03c-shots",
         ("video", "shot"),
         shot_pass.SCHEMA,
-        viewed,
+        ViewedVideos(viewed, ingested),
         _view_id,
         task(
             shot_pass.make_shots,
-            infos,
             config.clips,
             frames,
             encoder,
-            config.device,
+            DEVICE if config.clips.method == "transnetv2" else "cpu",
             all_shown=config.select.signal == "reversal",
         ),
         config.batch_size,
@@ -77,13 +75,13 @@ def found_shots(
 
 
 def encoder_of(config: BuildConfig, tools: WorkTools | None) -> FrameEncoder:
-    """What tells which shots look alike. `tools`: None where the encoder is not the video LLM's own."""
+    """What tells which shots look alike. `tools`: None where the encoder is no model."""
 
     def video_lm() -> VideoLM:
         assert tools is not None
         return tools.video_lm
 
-    return make_encoder(config.clips.groups, video_lm, config.device, config.trust_remote_code)
+    return make_encoder(config.clips.groups, video_lm, tools.device if tools else "cpu", config.trust_remote_code)
 
 
 def _view_id(row: Row) -> str:

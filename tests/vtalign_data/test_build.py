@@ -9,6 +9,7 @@ import datasets
 import pytest
 import yaml
 
+from vtalign.artifacts import hold_run_folder
 from vtalign.errors import InputError, RunFailed
 from vtalign.models.load import load_video_lm
 from vtalign.preference.schema import read_pairs
@@ -189,6 +190,16 @@ def test_out_folders_that_cannot_be_used(make_config, built: BuildSummary, tmp_p
     (tmp_path / "mine" / "thesis.tex").write_text("")
     expect(InputError, make_config(tmp_path / "mine"), "not empty and holds no run")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_one_build_at_a_time_in_a_folder(make_config, built: BuildSummary) -> None:
+    unfinished = built.out / ".summary.json.01234567.partial"  # that the other one writes
+    unfinished.write_text("{")
+    with hold_run_folder(built.out):
+        expect(InputError, make_config(built.out), "another process works in this folder")
+        assert unfinished.exists()
+    unfinished.unlink()
+    assert run_build(make_config(built.out)).pairs == built.pairs
 
 
 def test_no_pairs_left_names_the_rule(make_config, troubled_videos: Path, tmp_path: Path) -> None:

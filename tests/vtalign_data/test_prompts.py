@@ -46,6 +46,12 @@ def test_edited_files_are_another_run(folder: Path) -> None:
     assert again.result_settings() == config.result_settings()
 
 
+def test_the_mark_of_some_editors_is_no_text(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read(folder) == CONFIG
+
+
 def test_files_of_annotations_and_their_judge(folder: Path) -> None:
     (folder / "reversal.txt").write_text("What moves?\n")
     (folder / "annotation_open.txt").write_text("Q: {question}\n")

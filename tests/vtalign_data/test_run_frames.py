@@ -206,7 +206,7 @@ def test_a_user_hears_beforehand_what_the_frames_take(tmp_path: Path, cache: str
 
     def said(frames: int) -> list[str]:
         lines: list[str] = []
-        RunFrames(config, lines.append).store(config, tmp_path, infos, policy, {"v": range(frames)})
+        RunFrames(config, lines.append).store(config, tmp_path, infos, infos.values(), policy, {"v": range(frames)})
         return lines
 
     fits = (shutil.disk_usage(tmp_path).free - LEFT_FREE) // 3_000_000

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,21 @@ def test_iterating_while_slices_are_read(numbers: TableSequence[int]) -> None:
 
 def test_the_file_has_no_name(numbers: TableSequence[int], tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_sorted_lies_in_the_folder_too(tmp_path: Path) -> None:
+    folder = tmp_path / "it's mine"
+    folder.mkdir()
+    database = scratch_database(folder)
+    database.execute("CREATE TABLE texts (text TEXT)")
+    insert_all(database, "INSERT INTO texts VALUES (?)", ((f"{number * 7919 % 100_003:0>200}",) for number in range(100_000)))
+    before = open_files()
+    rows = database.execute("SELECT text FROM texts ORDER BY text")
+    next(rows)
+    sorting = open_files() - before
+    assert sorting and all(name.startswith(f"{folder}/") for name in sorting)
+
+
+def open_files() -> set[str]:
+    """Those of this process, as Linux names them; files that have no name any more among them."""
+    return {os.readlink(entry.path) for entry in os.scandir("/proc/self/fd") if os.path.lexists(entry.path)}

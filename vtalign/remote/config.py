@@ -1,11 +1,11 @@
 """Where an OpenAI-compatible server is and how it is asked. The key itself is in no config: `key_env` names where it is."""
 
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from vtalign.config import Config
+from vtalign.config import Config, unshown_error
 
 ImageFormat = Literal["jpeg", "png"]
 
@@ -21,15 +21,35 @@ class ServerSettings(Config):
     timeout_s: float = Field(300, gt=0, description="seconds without a sign of the reply, after which a request is tried again")
     retries: int = Field(5, ge=0, description="how often a request that failed is tried again")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_lone_address(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise unshown_error("expected a mapping with url and the other settings of a server; set its url")
+        return value
+
     @field_validator("url")
     @classmethod
     def _plain_address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("is no http:// or https:// address")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("holds more than an address; a key belongs into the environment variable that key_env names")
+        wrong = _wrong_address(value)
+        if wrong and any(mark in value for mark in "@?#"):
+            raise unshown_error(wrong)
+        if wrong:
+            raise ValueError(wrong)
         return value.rstrip("/")
+
+
+def _wrong_address(url: str) -> str:
+    """Why it is not taken, "" where it is."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its words would repeat parts of the address
+        return "is no http:// or https:// address"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "is no http:// or https:// address"
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return "holds more than an address; a key belongs into the environment variable that key_env names"
+    return ""
 
 
 class ServerConfig(ServerSettings):

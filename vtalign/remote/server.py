@@ -19,9 +19,8 @@ _CHECK_TIMEOUT, _CHECK_RETRIES = 30.0, 2
 _COME_BACK = (408, 409, 429)
 _TOLD, _LISTED = 200, 10  # characters of a server's words and models of its list that an error repeats
 
-_ABOUT_THIS_MACHINE = tuple(
-    f"x-stainless-{name}" for name in ("lang", "package-version", "os", "arch", "runtime", "runtime-version")
-)
+_RAW = "x-stainless-raw-response"  # the package itself looks for it when the reply is there
+_SENT = frozenset({"host", "accept", "accept-encoding", "connection", "content-type", "content-length", _RAW})
 
 T = TypeVar("T")
 
@@ -99,9 +98,13 @@ class ChatServer:
         return [answers[place] for place in range(len(requests))]
 
     def _send_what_was_asked(self, request: Any) -> None:
-        """The package describes machine and Python in headers of its own, and wants a key where there is none."""
-        for name in _ABOUT_THIS_MACHINE if self._key else (*_ABOUT_THIS_MACHINE, "authorization"):
-            request.headers.pop(name, None)
+        """The package describes machine and Python in headers of its own, takes more of them from the environment (organisation,
+        project, OPENAI_CUSTOM_HEADERS), and wants a key where there is none."""
+        for name in set(request.headers) - _SENT:
+            del request.headers[name]
+        request.headers["user-agent"] = "vtalign"  # some gateways turn away requests without one
+        if self._key:
+            request.headers["authorization"] = f"Bearer {self._key}"
 
     def _ask(self, request: ChatRequest, stop: threading.Event) -> ChatReply | ServerError:
         return self._persist(lambda: self._complete(request), self.config.retries, stop)

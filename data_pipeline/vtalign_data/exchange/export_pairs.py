@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from vtalign.artifacts import claim_run_folder, write_json
+from vtalign.artifacts import claim_run_folder, hold_run_folder, write_json
 from vtalign.config import Config
 from vtalign.errors import InputError, RunFailed, VideoError
 from vtalign.ids import file_hash
@@ -81,6 +81,13 @@ def run_export(config: ExportConfig, progress: BuildProgress | None = None) -> E
     pairs, skipped = _selected(pairs, config)
     _check_media_root(config)
     claim_run_folder(config.out, _settings(config), "data export")
+    with hold_run_folder(config.out):
+        return _write_all(config, pairs, skipped, told)
+
+
+def _write_all(
+    config: ExportConfig, pairs: Sequence[PreferencePair], skipped: list[Rejected], told: BuildProgress
+) -> ExportSummary:
     names, lost_videos = _find_videos(pairs, config)
     rendering = _rendering(config)
     wanted = [view for pair in pairs if pair.video not in lost_videos for view in _rendered(pair, config)]

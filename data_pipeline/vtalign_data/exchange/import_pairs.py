@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from vtalign.artifacts import claim_run_folder, write_json
+from vtalign.artifacts import claim_run_folder, hold_run_folder, write_json
 from vtalign.errors import InputError, RunFailed, VideoError
 from vtalign.ids import file_hash, stable_id
 from vtalign.models.load import frame_policy_of
@@ -67,6 +67,18 @@ def run_import(config: ImportConfig, progress: BuildProgress | None = None) -> I
     rows, lost = _read(config, root)
     policy = config.frames.apply(frame_policy_of(config.model) if config.model is not None else FramePolicy())
     claim_run_folder(config.out, _settings(config, policy), "data import")
+    with hold_run_folder(config.out):
+        return _write_all(config, root, rows, lost, policy, told)
+
+
+def _write_all(
+    config: ImportConfig,
+    root: Path,
+    rows: Sequence[tuple[Place, PreferenceRow]],
+    lost: list[Rejected],
+    policy: FramePolicy,
+    told: BuildProgress,
+) -> ImportSummary:
     videos = sorted({video for _, row in rows for video in _videos(row)})
     infos, failed = _probe(videos, config, root, told) if videos else ({}, {})
     pairs: dict[str, PreferencePair] = {}

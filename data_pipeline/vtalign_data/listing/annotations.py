@@ -42,8 +42,8 @@ class BadValue(ValueError):
 
 
 def read_text(value: Any, column: str) -> str | None:
-    """Text that may be kept, None where there is none (null, empty, blanks). Raises BadValue."""
-    if value is None:
+    """Text that may be kept, None where there is none (null, NaN, empty, blanks). Raises BadValue."""
+    if value is None or _is_nan(value):
         return None
     if not isinstance(value, str):
         raise BadValue("wrong_type", f"{column}: expected text, got {type(value).__name__}")
@@ -70,9 +70,10 @@ def read_annotation(values: dict[str, Any], columns: ColumnConfig) -> str | None
             raise BadValue("bad_annotation", f"{columns.question}: a question without answer")
         if question is not None and answer is not None:
             options = _options(values, columns)
-            found |= {"question": question, "answer": _right_option(answer, options, columns.answer) if options else answer}
+            found |= {"question": question, "answer": answer}
             if options:
-                found["options"] = options
+                is_number = not isinstance(values[columns.answer], str)
+                found |= {"answer": _right_option(answer, is_number, options, columns.answer), "options": options}
     if not found:
         return None
     if columns.id is not None:
@@ -97,11 +98,14 @@ def _plain(value: Any, column: str) -> str | None:
     """Text; whole numbers are taken as their digits (Parquet and JSON keep answers and ids as numbers)."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, float) and value != value:  # how pandas writes that there is none
-        return None
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return read_text(value, column)
+
+
+def _is_nan(value: Any) -> bool:
+    """NaN is how pandas writes that there is none."""
+    return isinstance(value, float) and value != value
 
 
 def _texts(value: Any, column: str) -> list[str]:
@@ -131,22 +135,29 @@ def _listed_options(value: Any, name: str) -> list[Any]:
             value = json.loads(value)
         except (ValueError, RecursionError):
             raise BadValue("bad_annotation", f"{name}: expected a JSON list of options, got {value[:80]!r}") from None
-    if value is None or value == "":
+    if value is None or value == "" or _is_nan(value):
         return []
     if not isinstance(value, list):
         raise BadValue("wrong_type", f"{name}: expected a list of options, got {type(value).__name__}")
     return value
 
 
-def _right_option(answer: str, options: list[str], column: str) -> str:
-    """The option that `answer` names: by its text, else by its letter (A, B, ..), else by its number from 0."""
-    for option in options:
-        if normalise(option) == normalise(answer):
-            return option
+def _right_option(answer: str, is_number: bool, options: list[str], column: str) -> str:
+    """The option that `answer` names: by its text, else by its letter (A, B, ..), else by its number from 0.
+
+    `is_number`: the source says a number, not text. Some data sets mean the number of an option by it, others its text: where
+    both are there and differ, nobody knows.
+    """
     plain = answer.strip()
     number = int(plain) if plain.isascii() and plain.isdigit() and len(plain) < 4 else None
     if len(plain) == 1 and plain.isascii() and plain.isalpha():
         number = ord(plain.upper()) - ord("A")
-    if number is None or number >= len(options):
+    numbered = options[number] if number is not None and number < len(options) else None
+    said = next((option for option in options if normalise(option) == normalise(answer)), None)
+    if is_number and said is not None and numbered is not None and said != numbered:
+        detail = "is ambiguous: it is the text of one option and the number of another; give the letter"
+        raise BadValue("bad_annotation", f"{column}: {plain} {detail}")
+    found = said if said is not None else numbered
+    if found is None:
         raise BadValue("bad_annotation", f"{column}: '{answer[:80]}' names none of the {len(options)} options")
-    return options[number]
+    return found

@@ -16,7 +16,7 @@ class Entry(NamedTuple):
 
 
 class BadEntry(NamedTuple):
-    """A row of a manifest that names no usable file, or a folder that cannot be read. `place`: `list.csv:7`, or the folder."""
+    """A row of a manifest that names no usable file, or a folder that is not searched. `place`: `list.csv:7`, or the folder."""
 
     place: str
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""Files of a folder, all or those that a glob names. Hidden files and links to folders are left out."""
+"""Files of a folder, all or those that a glob names. Hidden files are left out; links to folders are bad entries."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,8 @@ SUFFIXES = {
     *(".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
     *(".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
 }
+
+_NOT_FOLLOWED = "links to folders are not followed; give the folder itself or a manifest"
 
 
 def list_folder(folder: Path, extensions: frozenset[str]) -> Iterator[Entry | BadEntry]:
@@ -32,19 +34,30 @@ def list_glob(folder: Path, pattern: str, extensions: frozenset[str] | None) -> 
     """Files under `folder` whose path matches: `*`, `?`, `[..]` within a name, `**` for any folders. None: any extension."""
     wanted = pattern.split("/")
     for found in _walk(folder):
-        if isinstance(found, BadEntry) or (
-            matches(found.path.split("/"), wanted) and (extensions is None or _suffix(found.path) in extensions)
-        ):
+        if isinstance(found, BadEntry):
+            if found.reason != "linked_folder" or _reaches_into(found.place.removesuffix("/").split("/"), wanted):
+                yield found
+        elif matches(found.path.split("/"), wanted) and (extensions is None or _suffix(found.path) in extensions):
             yield found
 
 
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     """Does a path, in parts, match a glob, in parts? Case counts."""
     # The standard library's globs either follow links in circles or keep every path they have seen.
+    return len(pattern) in _reached(parts, pattern)
+
+
+def _reaches_into(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Can a path below a folder match?"""
+    return any(place < len(pattern) for place in _reached(parts, pattern))
+
+
+def _reached(parts: Sequence[str], pattern: Sequence[str]) -> set[int]:
+    """The places in the pattern at which what follows a path, in parts, goes on."""
     reached = {0}
     for part in parts:
         reached = {place for start in _with_empty(reached, pattern) for place in _after(start, part, pattern)}
-    return len(pattern) in _with_empty(reached, pattern)
+    return _with_empty(reached, pattern)
 
 
 def _with_empty(places: set[int], pattern: Sequence[str]) -> set[int]:
@@ -84,5 +97,7 @@ def _walk(folder: Path) -> Iterator[Entry | BadEntry]:
                         yield Entry(path)
                     elif not entry.is_symlink():
                         waiting.append(path)
+                    else:
+                        yield BadEntry(f"{path}/", "failed", "linked_folder", _NOT_FOLLOWED)
         except OSError as error:
             yield BadEntry(f"{inside or '.'}/", "failed", "unreadable", f"this folder cannot be read: {error.strerror}")

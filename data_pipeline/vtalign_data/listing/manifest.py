@@ -5,10 +5,11 @@ Rows are numbered from 1: lines of the file in text formats (a CSV row has the n
 
 import csv
 import json
+from collections import deque
 from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -96,32 +97,64 @@ def _read_jsonl(path: Path, columns: ColumnConfig) -> Iterator[Record | BadRow]:
 def _read_csv(path: Path, columns: ColumnConfig, delimiter: str) -> Iterator[Record | BadRow]:
     # surrogateescape: bytes that are not UTF-8 show in the row that they are in, and not as the end of the file
     with _opened(path) as raw, TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-        lines = iter(lambda: text.readline(LONGEST_LINE), "")
-        yield from _csv_rows(path, csv.reader(lines, delimiter=delimiter, strict=True), columns)
+        yield from _csv_rows(path, _CsvLines(text), columns, delimiter)
 
 
-def _csv_rows(path: Path, reader: Any, columns: ColumnConfig) -> Iterator[Record | BadRow]:
+class _CsvLines:
+    """Lines of a CSV file; all but the first of a record that cannot be read may be read again.
+
+    A quote that is not closed would else cost all rows up to the next quote, or up to the longest field that there may be.
+    """
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._of_record: list[str] = []
+        self._again: deque[str] = deque()
+        self.number = 0  # of the line given last
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else self._text.readline(LONGEST_LINE)
+        if not line:
+            raise StopIteration
+        self._of_record.append(line)
+        self.number += 1
+        return line
+
+    def begin_record(self) -> int:
+        """The number of its first line."""
+        self._of_record.clear()
+        return self.number + 1
+
+    def give_again(self) -> None:
+        rest = self._of_record[1:]
+        self._again.extendleft(reversed(rest))
+        self.number -= len(rest)
+
+
+def _csv_rows(path: Path, lines: _CsvLines, columns: ColumnConfig, delimiter: str) -> Iterator[Record | BadRow]:
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         header: list[str] = next(reader, [])
     except csv.Error as error:
         raise InputError(f"{path}:1: the header cannot be read: {error}") from None
     if not header:
         return
-    missing = [name for name in columns.named if name not in header]
-    if missing:
-        raise _no_column(path, missing, header)
-    twice = [name for name in columns.named if header.count(name) > 1]
-    if twice:
-        raise InputError(f"{path}: column '{twice[0]}' is there twice")
+    _check_columns(path, columns, header)
     places = [(name, header.index(name)) for name in columns.named]
     while True:
-        row = reader.line_num + 1
+        row = lines.begin_record()
         try:
             fields = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield BadRow(row, "not_csv", f"lines {row} to {reader.line_num}: {error}")
+            beyond = f" (read on to line {lines.number}: close the quote)" if lines.number > row else ""
+            yield BadRow(row, "not_csv", f"{error}{beyond}")
+            lines.give_again()
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
             continue
         if len(fields) == len(header):
             yield Record(row, {name: fields[place] for name, place in places})
@@ -134,10 +167,7 @@ def _read_parquet(path: Path, columns: ColumnConfig) -> Iterator[Record | BadRow
     try:
         # without pre_buffer, and with a small buffer: a row group may be larger than the memory
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20) as file:
-            there = file.schema_arrow.names
-            missing = [name for name in columns.named if name not in there]
-            if missing:
-                raise _no_column(path, missing, there)
+            _check_columns(path, columns, file.schema_arrow.names)
             for batch in file.iter_batches(batch_size=_BATCH, columns=list(columns.named)):
                 values = [_python_values(batch.column(name)) for name in columns.named]
                 for fields in zip(*values, strict=True):
@@ -185,8 +215,21 @@ def _opened(path: Path) -> BinaryIO:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
+def _check_columns(path: Path, columns: ColumnConfig, there: Sequence[str]) -> None:
+    """Raises InputError where a mapped column is not there, or not once."""
+    missing = [name for name in columns.named if name not in there]
+    if missing:
+        raise _no_column(path, missing, there)
+    twice = [name for name in columns.named if there.count(name) > 1]
+    if twice:
+        raise InputError(f"{path}: column '{twice[0]}' is there twice")
+
+
 def _no_column(path: Path, missing: Sequence[str], there: Sequence[str]) -> InputError:
-    return InputError(f"{path}: no column '{missing[0]}' (there are: {', '.join(there) or 'none'}); map it: columns.<what>=NAME")
+    named = ", ".join(there) or "none"
+    return InputError(
+        f"{path}: no column '{missing[0]}' (there are: {named}); map it: columns.<what>=NAME, null where there is none"
+    )
 
 
 def _one_line(error: BaseException) -> str:

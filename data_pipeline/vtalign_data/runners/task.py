@@ -35,12 +35,15 @@ class Tool(Enum):
     WORKERS = "workers"
     VIDEO_LM = "video_lm"
     WRITER = "writer"
+    DEVICE = "device"
     TOOLS = "itself"
 
 
 WORKERS = cast(DecodeWorkers, Tool.WORKERS)
 VIDEO_LM = cast(VideoLM, Tool.VIDEO_LM)
 WRITER = cast(Writer, Tool.WRITER)
+DEVICE = cast(str, Tool.DEVICE)
+"""For a function that runs a model of its own: it is done where models are, on the device that is reserved for them."""
 TOOLS = cast("WorkTools", Tool.TOOLS)
 """For a function that asks for a tool only sometimes, and so should be given all of them."""
 
@@ -72,7 +75,7 @@ class Task(Generic[T]):
         if self.chosen is not None:
             return self.chosen
         tools = set(_tools((*self.args, *self.kwargs.values())))
-        if tools & {Tool.VIDEO_LM, Tool.WRITER, Tool.TOOLS}:
+        if tools & {Tool.VIDEO_LM, Tool.WRITER, Tool.DEVICE, Tool.TOOLS}:
             return "model"
         return "decode" if tools else "driver"
 

@@ -31,6 +31,10 @@ class WorkTools:
     def itself(self) -> Self:
         return self
 
+    @property
+    def device(self) -> str:
+        return self.config.device
+
     @cached_property
     def workers(self) -> DecodeWorkers:
         return self._stack.enter_context(DecodeWorkers(self.config.workers, self.config.limits))

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vtalign.artifacts import claim_run_folder, parse_line, write_json
+from vtalign.artifacts import claim_run_folder, hold_run_folder, parse_line, write_json
 from vtalign.errors import InputError, RunFailed
 from vtalign.ids import file_hash, stable_id
 from vtalign_data.config import FilterConfig
@@ -47,6 +47,11 @@ def run_text(config: TextRunConfig, progress: BuildProgress | None = None) -> Te
     told = progress or SilentProgress()
     lists, lost = read_lists(config.captions, config.strict)
     claim_run_folder(config.out, _settings(config), "data text")
+    with hold_run_folder(config.out):
+        return _write_all(config, lists, lost, told)
+
+
+def _write_all(config: TextRunConfig, lists: list[CaptionList], lost: list[Rejected], told: BuildProgress) -> TextSummary:
     stage = Stage(config.out / "stages" / "01-text", SCHEMA, "pair")
     told.start(stage.name, len(lists), "list")
     placeholders = FilterConfig().placeholders

@@ -1,6 +1,6 @@
 import pytest
 
-from vtalign.config import load_config
+from vtalign.config import Config, load_config
 from vtalign.errors import ConfigError
 from vtalign.remote.config import ServerConfig, VideoServerSettings
 
@@ -29,3 +29,26 @@ def test_wrong_settings_are_one_line(override: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         load_config(ServerConfig, None, ("url=http://localhost/v1", "model=m", override))
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+class Asking(Config):
+    server: VideoServerSettings
+
+
+@pytest.mark.parametrize("key", ["server.url", "server"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:hunter2@host/v1",
+        "http://host/v1?api_key=hunter2",
+        "http://host/v1#hunter2",
+        "me:hunter2@host/v1",
+        "ftp://me:hunter2@host/v1",
+        "http://[me:hunter2@host/v1",
+        "http://me:hunter2@host\u2100/v1",
+    ],
+)
+def test_a_secret_in_an_address_is_not_told(address: str, key: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(Asking, None, (f"{key}='{address}'",))
+    assert "hunter2" not in str(error.value) and f"{key}: " in str(error.value)

@@ -103,6 +103,28 @@ def test_only_what_was_asked_is_sent(connect: Connect, chat_echo: Callable[..., 
         assert not {"x-stainless-os", "x-stainless-arch", "x-stainless-runtime-version"} & set(headers)
 
 
+def test_nothing_of_the_environment_is_sent(
+    connect: Connect, chat_echo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
+        monkeypatch.setenv(name, "secret-of-mine")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Secret: secret-of-mine\nAuthorization: Bearer secret-of-mine")
+    monkeypatch.setenv("MY_KEY", "sk-right")
+    server = chat_echo()
+    known = {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "user-agent"}
+    known.add("x-stainless-raw-response")
+    for name, more in (("UNSET", set()), ("MY_KEY", {"authorization"})):
+        server.headers.clear()
+        client = connect(server.url, key_env=name)
+        client.check()
+        client.complete(asked(1))
+        assert len(server.headers) == 2
+        for headers in server.headers:
+            assert set(headers) <= known | more and "secret-of-mine" not in str(headers)
+            assert headers.get("authorization") == ("Bearer sk-right" if more else None)
+            assert headers["user-agent"] == "vtalign"
+
+
 def test_the_key_comes_from_the_environment_and_is_told_to_nobody(
     connect: Connect, chat_echo: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from vtalign.artifacts import hold_run_folder
 from vtalign.config import load_config
 from vtalign.errors import InputError, RunFailed
 from vtalign.models.video_lm import POLICY_FILE
@@ -41,6 +42,16 @@ def imported(videos: Path, tmp_path: Path) -> Callable[..., ImportSummary]:
 def row(video: str = "0.mp4", **changes: Any) -> dict[str, Any]:
     turns = [{"role": "user", "content": "<video>What happens?"}, {"role": "assistant", "content": "yes"}]
     return {"messages": turns, "rejected_response": "no", "videos": [video], **changes}
+
+
+def test_one_run_at_a_time_in_a_folder(make_pair: MakePair, export, imported, tmp_path: Path) -> None:
+    file = export([make_pair()], "trl").file
+    summary = imported(file, "trl")
+    with hold_run_folder(tmp_path / "out"), pytest.raises(InputError, match="another process works in this folder"):
+        export([make_pair()], "trl")
+    with hold_run_folder(summary.out), pytest.raises(InputError, match="another process works in this folder"):
+        imported(file, "trl")
+    assert imported(file, "trl") == summary
 
 
 @pytest.mark.parametrize("to", ["trl", "ms-swift", "llamafactory", "rrpo"])

@@ -33,6 +33,8 @@ def test_captions() -> None:
         ("2", ["2", "3", "4"], "2"),  # the text of an option comes first
         ("B", ["B", "A"], "B"),
         (3, [1, 2, 3], "3"),
+        (0, [0, 1, 2], "0"),
+        ("B", [2, 3, 4], "3"),
         (" Right. ", ["left", "right"], "right"),
         ("3", None, "3"),
         ("left", "", "left"),
@@ -62,6 +64,9 @@ def test_options_in_columns_of_their_own() -> None:
         ({"q": "why?", "a": "x", "o": ["x", "."]}, "bad_annotation"),
         ({"q": 3, "a": "x"}, "wrong_type"),
         ({"q": "why?", "a": True}, "wrong_type"),
+        ({"q": "how many?", "a": 2, "o": ["2", "3", "4"]}, "bad_annotation"),
+        ({"q": "how many?", "a": 1.0, "o": [1, 2]}, "bad_annotation"),
+        ({"q": float("nan"), "a": "x"}, "bad_annotation"),
         ({"q": "why\ud800?", "a": "x"}, "bad_utf8"),
     ],
 )
@@ -80,3 +85,18 @@ def test_lines_of_the_table() -> None:
         ("qa", None, "x", ["x", "y"]),
     ]
     assert all(list(line) == SCHEMA.names and (line["row"], line["id"]) == (3, "7") for line in lines)
+
+
+def test_nan_is_none() -> None:
+    """As pandas writes columns in which some rows have nothing."""
+    nan = float("nan")
+    assert read(ColumnConfig(caption="c"), c=nan) is None
+    assert read(ColumnConfig(caption="c"), c=["a cat", nan]) == {"captions": ["a cat"]}
+    assert read(QA, q=nan, a=nan, o=nan, id=nan) is None
+    assert read(QA, q="why?", a="x", o=nan) == {"question": "why?", "answer": "x"}
+
+
+def test_an_ambiguous_answer_says_what_to_give() -> None:
+    with pytest.raises(BadValue) as error:
+        read(QA, q="how many?", a=2, o=["2", "3", "4"])
+    assert error.value.detail == "a: 2 is ambiguous: it is the text of one option and the number of another; give the letter"

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vtalign_data.listing.entries import BadEntry
 from vtalign_data.listing.folder import list_folder, list_glob, matches, split_glob
 
 
@@ -15,7 +16,11 @@ def make(root: Path, *names: str) -> Path:
 
 
 def paths(entries) -> list[str]:
-    return sorted(entry.path for entry in entries)
+    return sorted(entry.path for entry in entries if not isinstance(entry, BadEntry))
+
+
+def bad(entries) -> list[tuple[str, str, str]]:
+    return sorted(entry[:3] for entry in entries if isinstance(entry, BadEntry))
 
 
 def test_a_folder_is_searched_to_the_bottom(tmp_path: Path) -> None:
@@ -24,7 +29,7 @@ def test_a_folder_is_searched_to_the_bottom(tmp_path: Path) -> None:
     assert paths(list_folder(tmp_path, frozenset({".mkv"}))) == ["B/c.MKV"]
 
 
-def test_links_to_files_are_listed_and_links_to_folders_are_not_followed(tmp_path: Path) -> None:
+def test_links_to_files_are_listed_and_links_to_folders_are_told_and_not_followed(tmp_path: Path) -> None:
     make(tmp_path, "sub/a.mp4")
     (tmp_path / "circle").symlink_to(tmp_path)
     (tmp_path / "sub" / "link.mp4").symlink_to(tmp_path / "sub" / "a.mp4")
@@ -32,6 +37,12 @@ def test_links_to_files_are_listed_and_links_to_folders_are_not_followed(tmp_pat
     listed = ["broken.mp4", "sub/a.mp4", "sub/link.mp4"]
     assert paths(list_folder(tmp_path, frozenset({".mp4"}))) == listed
     assert paths(list_glob(tmp_path, "**/*.mp4", None)) == listed
+    told = [("circle/", "failed", "linked_folder")]
+    assert bad(list_folder(tmp_path, frozenset({".mp4"}))) == told
+    for pattern in ("**/*.mp4", "**", "c*/*.mp4", "*/sub/**/*.mp4"):
+        assert bad(list_glob(tmp_path, pattern, None)) == told, pattern
+    for pattern in ("*.mp4", "sub/*.mp4", "*"):
+        assert bad(list_glob(tmp_path, pattern, None)) == [], pattern
 
 
 def test_a_folder_that_goes_away_is_told(tmp_path: Path) -> None:

@@ -83,6 +83,25 @@ def test_csv(tmp_path: Path) -> None:
     assert read(tmp_path / "list.csv", "") == []
 
 
+def test_a_quote_that_is_not_closed_costs_its_line(tmp_path: Path) -> None:
+    many = 20_000  # more than the longest field that there may be
+    rest = "".join(f"{n}.mp4,x\n" for n in range(many))
+    found = read(tmp_path / "list.csv", f'path,text\na.mp4,"one\ntwo"\nb.mp4,"open\n{rest}', CAPTIONED)
+    assert rows(found[:3]) == [(2, {"path": "a.mp4", "text": "one\ntwo"}), (4, "not_csv"), (5, {"path": "0.mp4", "text": "x"})]
+    assert isinstance(found[1], BadRow) and "close the quote" in found[1].detail
+    assert [entry.row for entry in found[2:]] == list(range(5, 5 + many))
+    assert all(isinstance(entry, Record) for entry in found[2:])
+    found = read(tmp_path / "list.csv", 'path,text\nb.mp4,"open\nc.mp4,"closed"\nd.mp4,x\n', CAPTIONED)
+    assert rows(found) == [(2, "not_csv"), (3, {"path": "c.mp4", "text": "closed"}), (4, {"path": "d.mp4", "text": "x"})]
+
+
+def test_a_parquet_column_that_is_there_twice(tmp_path: Path) -> None:
+    path = tmp_path / "list.parquet"
+    pq.write_table(pa.table([pa.array(["a"]), pa.array(["b"]), pa.array([1])], names=["path", "text", "path"]), path)
+    with pytest.raises(InputError, match="column 'path' is there twice"):
+        list(read_manifest(path, CAPTIONED))
+
+
 def test_parquet(tmp_path: Path) -> None:
     path = tmp_path / "list.parquet"
     broken = pa.Array.from_buffers(pa.string(), 2, [None, pa.array([0, 1, 2], pa.int32()).buffers()[1], pa.py_buffer(b"a\xff")])

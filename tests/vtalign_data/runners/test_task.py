@@ -7,7 +7,7 @@ from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.sample import FramePolicy
 from vtalign_data import captions, ingest, scan, score
-from vtalign_data.runners.task import TOOLS, VIDEO_LM, WORKERS, WRITER, Task, made, task
+from vtalign_data.runners.task import DEVICE, TOOLS, VIDEO_LM, WORKERS, WRITER, Task, made, task
 from vtalign_data.runners.tools import WorkTools
 from vtalign_data.stage import BatchResult
 from vtalign_data.usage import Usage
@@ -25,6 +25,7 @@ def said_by(work: "Task[int]", tools: WorkTools) -> dict[str, object]:
 def test_plain_arguments_stay_and_marks_become_tools(toy_tools: WorkTools) -> None:
     row = said_by(task(tell, 3, WORKERS, folder=TOOLS), toy_tools)
     assert row == {"batch": [1, 2], "given": (3, toy_tools.workers), "named": {"folder": toy_tools}}
+    assert said_by(task(tell, DEVICE), toy_tools)["given"] == (toy_tools.config.device,)
 
 
 def test_what_is_made_is_made_once(toy_tools: WorkTools) -> None:
@@ -70,6 +71,7 @@ def test_the_passes_over_videos_are_those_of_the_process_that_made_them(toy_tool
         (task(score.score_candidates, VIDEO_LM, made(FrameStore, Path("x"), {}, FramePolicy()), 1), "model"),
         (task(captions.write_captions, None, made(lambda model: model, VIDEO_LM), None, 1), "model"),
         (task(tell, TOOLS), "model"),
+        (task(tell, WORKERS, DEVICE), "model"),
         (task(captions.write_captions, None, WRITER, made(FrameStore, Path("x"), {}, FramePolicy()), 1), "model"),
         (task(captions.write_captions, None, WRITER, made(FrameStore, Path("x"), {}, FramePolicy()), 1).gathered(), "driver"),
     ],

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from vtalign.artifacts import read_jsonl
+from vtalign.artifacts import hold_run_folder, read_jsonl
 from vtalign.config import validate_config
 from vtalign.errors import ConfigError, InputError, RunFailed
 from vtalign.preference.schema import read_pairs
@@ -42,6 +42,14 @@ def test_pairs_and_rows_say_the_same(tmp_path: Path) -> None:
         assert (pair.prompt, pair.chosen) in said
     assert {(pair.video_id, pair.video) for pair in pairs} >= {("g", "")}
     assert {pair.video for pair in pairs} == {"a/room.mp4", ""}
+
+
+def test_one_run_at_a_time_in_a_folder(tmp_path: Path) -> None:
+    asked = config(tmp_path, write(tmp_path / "c.jsonl", {"captions": ROOM}))
+    run_text(asked)
+    with hold_run_folder(asked.out), pytest.raises(InputError, match="another process works in this folder"):
+        run_text(asked)
+    run_text(asked)
 
 
 def test_nothing_but_the_list_tells_which_side_is_right(tmp_path: Path) -> None:
