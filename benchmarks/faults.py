@@ -1,175 +1,67 @@
-"""Kill a command with SIGKILL at random moments, run it again until it is done, and hold its files against an undisturbed run's.
+"""Disturb runs on purpose, and hold what they leave against undisturbed ones. The exit code is 1 where something differs or is lost.
 
-    python benchmarks/faults.py eval --kills 25 --seed 0
-    python benchmarks/faults.py score --kills 25 --seed 0
-
-Half of the moments are drawn by the clock, over the whole length of an undisturbed run (loading, answering, writing); the others
-fall on the n-th step of a write: before its bytes are synced, with a torn tail, before or after a file takes its name. Each kill is
-printed with how far the run was. A round is one output folder, killed until an attempt gets through; then every file in it must
-have the bytes of the undisturbed run (all but `timing.json`). The exit code is 1 where one has not.
-
-Every attempt is a fork of one process that has done its imports and started no thread: a fresh interpreter would spend most of its
-life importing torch. POSIX only.
+python benchmarks/faults.py eval|score|build --kills 25 --seed 0     # SIGKILL at random moments, also inside writes
+python benchmarks/faults.py workers decoder|model|ray --kills 5      # SIGKILL to one worker of a build
+python benchmarks/faults.py mutations --count 500 --seed 0 [--videos DIR]   # damaged copies of real videos
+python benchmarks/faults.py server [FAULT ..] --seed 0                # a proxy that fails between build and server
+python benchmarks/faults.py disk --times 6 --seed 0                  # the disk fills up (needs the right to mount)
 """
 
 import argparse
-import contextlib
-import functools
-import itertools
-import os
 import random
 import signal
 import sys
 import tempfile
-import time
-import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-from faults_subjects import SUBJECTS, Run
+from faults_build import build_subject
+from faults_disk import fill_disks
+from faults_files import Subject
+from faults_kills import kill_and_compare
+from faults_mutants import REAL_CLIPS, build_mutants
+from faults_server import ALL, FAULTS, build_through_faults
+from faults_subjects import eval_subject, score_subject
+from faults_workers import TARGETS, kill_workers
 
-NOT_COMPARED = {"timing.json"}
-_TORN = 40  # bytes: less than a line of predictions.jsonl, so that rows which were synced stay whole
-
-
-@dataclass(frozen=True)
-class Moment:
-    """When an attempt is killed: `at` seconds after its start (kind `clock`), or at its write step number `at`."""
-
-    kind: str
-    at: float
-
-    def __str__(self) -> str:
-        return f"at {self.at:.2f} s" if self.kind == "clock" else f"{self.kind} write step {self.at:.0f}"
-
-
-@dataclass(frozen=True)
-class Undisturbed:
-    """What an attempt that nobody kills takes and leaves."""
-
-    seconds: float
-    steps: int
-    files: dict[str, bytes]
+SUBJECTS: dict[str, Callable[[Path], Subject]] = {"eval": eval_subject, "score": score_subject, "build": build_subject}
 
 
 def main(arguments: list[str] | None = None) -> int:
+    given = _parser().parse_args(arguments)
+    draw = random.Random(given.seed)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that folders and mounts go
+    with tempfile.TemporaryDirectory(prefix="vtalign-faults-") as temporary:
+        folder = Path(temporary)
+        match given.command:
+            case "workers":
+                return kill_workers(folder, given.target, given.kills, draw)
+            case "mutations":
+                return build_mutants(folder, given.videos, given.count, given.seed)
+            case "server":
+                return build_through_faults(folder, given.faults, given.seed)
+            case "disk":
+                return fill_disks(folder, given.times, draw)
+            case command:
+                return kill_and_compare(SUBJECTS[command](folder), folder, given.kills, draw)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("command", choices=sorted(SUBJECTS))
-    parser.add_argument("--kills", type=int, default=25)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="vtalign-faults-") as folder:
-        return kill_and_compare(SUBJECTS[given.command](Path(folder)), Path(folder), given.kills, random.Random(given.seed))
-
-
-def kill_and_compare(run: Run, folder: Path, kills: int, draw: random.Random) -> int:
-    """`kills` kills in as many rounds as it takes. Returns the exit code."""
-    whole = undisturbed(run, folder)
-    print(f"undisturbed: {whole.seconds:.1f} s, {whole.steps} write steps, {len(whole.files)} files", flush=True)
-    started, done, rounds, wrong = time.monotonic(), 0, 0, 0
-    while done < kills:
-        rounds += 1
-        out = folder / f"round-{rounds}"
-        while not attempt(run, out, moment := draw_moment(draw, whole) if done < kills else None):
-            done += 1
-            print(f"kill {done:3d}: round {rounds}, {moment}: {progress(out, whole)}", flush=True)
-        differing = differences(files_in(out), whole.files)
-        wrong += bool(differing)
-        print(f"round {rounds}: {'; '.join(differing) or 'equal to the undisturbed run'}", flush=True)
-    spent = time.monotonic() - started
-    print(f"{done} kills in {rounds} rounds, {spent:.0f} s: {rounds - wrong} of {rounds} rounds equal to the undisturbed run")
-    return 1 if wrong else 0
-
-
-def undisturbed(run: Run, folder: Path) -> Undisturbed:
-    out, log = folder / "undisturbed", folder / "steps.txt"
-    started = time.monotonic()
-    attempt(run, out, None, log)
-    return Undisturbed(time.monotonic() - started, int(log.read_text()), files_in(out))
-
-
-def draw_moment(draw: random.Random, whole: Undisturbed) -> Moment:
-    if draw.random() < 0.5:
-        return Moment("clock", draw.uniform(0, whole.seconds))
-    return Moment(draw.choice(("before", "torn", "torn", "after")), draw.randint(1, whole.steps))
-
-
-def attempt(run: Run, out: Path, moment: Moment | None, steps_log: Path | None = None) -> bool:
-    """Run in a fork, killed at `moment`. Whether it got through first. `steps_log` gets the number of its write steps.
-
-    Raises RuntimeError where the run failed by itself.
-    """
-    child = os.fork()
-    if child == 0:
-        _child(run, out, moment, steps_log)
-    if moment is not None and moment.kind == "clock":
-        deadline = time.monotonic() + moment.at
-        while time.monotonic() < deadline and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-            time.sleep(0.002)
-        os.kill(child, signal.SIGKILL)  # until it is reaped, a child that has ended keeps its number
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if code not in (0, -signal.SIGKILL):
-        raise RuntimeError(f"the run failed by itself (exit code {code}) in {out}; its traceback is above")
-    return code == 0
-
-
-def _child(run: Run, out: Path, moment: Moment | None, steps_log: Path | None) -> None:
-    """Never returns."""
-    try:
-        steps = _counted_writes(moment)
-        run(out)
-        if steps_log is not None:
-            steps_log.write_text(str(next(steps) - 1))
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
-
-
-def _counted_writes(moment: Moment | None) -> Iterator[int]:
-    """Count syncs and renames of this process from 1 on, and die at the one that `moment` names. Returns the counter."""
-    steps = itertools.count(1)
-    kind, at = ("none", 0.0) if moment is None or moment.kind == "clock" else (moment.kind, moment.at)
-
-    def counted(call: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(call)
-        def step(*given: object) -> None:
-            here = next(steps) == at
-            if here and kind == "torn" and isinstance(given[0], int):
-                with contextlib.suppress(OSError):  # a folder is synced too, and has no tail
-                    os.ftruncate(given[0], max(0, os.fstat(given[0]).st_size - _TORN))
-            if here and kind != "after":
-                os.kill(os.getpid(), signal.SIGKILL)
-            call(*given)
-            if here:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        return step
-
-    os.fsync, os.replace = counted(os.fsync), counted(os.replace)
-    return steps
-
-
-def progress(out: Path, whole: Undisturbed) -> str:
-    """How far a killed run was: replies kept, and files that were finished."""
-    replies = sum(path.read_bytes().count(b"\n") for path in out.rglob("predictions.jsonl"))
-    finished = sorted(path for path in out.rglob("*") if path.is_file() and str(path.relative_to(out)) in whole.files)
-    last = max(finished, key=lambda path: path.stat().st_mtime_ns, default=out)
-    return f"{replies} replies, {len(finished)} of {len(whole.files)} files, the last one {last.relative_to(out)}"
-
-
-def files_in(folder: Path) -> dict[str, bytes]:
-    """Bytes by relative path of all that is compared; what a killed write left behind is in it."""
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in NOT_COMPARED)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
-
-
-def differences(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
-    """One line for each file that is missing, too many or other."""
-    lines = [f"{name} is missing" for name in expected if name not in found]
-    lines += [f"{name} is left over" for name in found if name not in expected]
-    return lines + [f"{name} differs" for name in expected if name in found and found[name] != expected[name]]
+    commands = parser.add_subparsers(dest="command", required=True)
+    parsers = {name: commands.add_parser(name) for name in (*SUBJECTS, "workers", "mutations", "server", "disk")}
+    for command in parsers.values():
+        command.add_argument("--seed", type=int, default=0)
+    for name in SUBJECTS:
+        parsers[name].add_argument("--kills", type=int, default=25)
+    parsers["workers"].add_argument("target", choices=sorted(TARGETS))
+    parsers["workers"].add_argument("--kills", type=int, default=5, help="builds, one kill each")
+    parsers["mutations"].add_argument("--count", type=int, default=500)
+    parsers["mutations"].add_argument("--videos", type=Path, default=REAL_CLIPS, help="folder; default: ../shared/data/clips")
+    faults = (*FAULTS, ALL)
+    parsers["server"].add_argument("faults", nargs="*", default=faults, help=f"of {', '.join(faults)}; default: each of them")
+    parsers["disk"].add_argument("--times", type=int, default=6, help="builds, each on a disk of its own size")
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,20 +1,18 @@
-"""What `faults.py` kills: each subject makes its inputs once and returns the run, which takes an output folder."""
+"""What `faults.py` kills of the evaluation: each subject makes its inputs once."""
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # a process that has started threads must not fork
 
+from faults_files import Subject
 from rich.console import Console
 
-Run = Callable[[Path], Any]
 QUESTIONS, BATCH = 24, 2
 
 
-def eval_subject(folder: Path) -> Run:
+def eval_subject(folder: Path) -> Subject:
     """`eval run` of the shipped tiny model with two controls on held-out questions of a small synthetic corpus."""
     from transformers.utils.logging import disable_progress_bar
 
@@ -39,10 +37,10 @@ def eval_subject(folder: Path) -> Run:
         )
         run_eval(config, Console(quiet=True))
 
-    return run
+    return Subject(run)
 
 
-def score_subject(folder: Path) -> Run:
+def score_subject(folder: Path) -> Subject:
     """`eval score` of hand-made TempCompass predictions."""
     from vtalign_eval.score import ScoreConfig, run_score
 
@@ -60,7 +58,7 @@ def score_subject(folder: Path) -> Run:
     def run(out: Path) -> None:
         run_score(ScoreConfig(data=data, predictions=predictions, out=out), Console(quiet=True))
 
-    return run
+    return Subject(run)
 
 
 def _tempcompass() -> dict[str, dict[str, dict[str, str]]]:
@@ -70,6 +68,3 @@ def _tempcompass() -> dict[str, dict[str, dict[str, str]]]:
         "multi-choice": {v: {"question": choice, "answer": "B. right" if "_" in v else "A. left"} for v in videos},
         "yes_no": {v: {"question": "Does it go left?", "answer": "no" if "_" in v else "yes"} for v in videos},
     }
-
-
-SUBJECTS: dict[str, Callable[[Path], Run]] = {"eval": eval_subject, "score": score_subject}

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -62,7 +62,8 @@ def send(handler: BaseHTTPRequestHandler, status: int, body: bytes, kind: str = 
     for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
         handler.send_header(name, value)
     handler.end_headers()
-    handler.wfile.write(body)
+    with suppress(ConnectionError):  # whoever asked does not wait any more
+        handler.wfile.write(body)
 
 
 def send_json(handler: BaseHTTPRequestHandler, status: int, value: Any) -> None:

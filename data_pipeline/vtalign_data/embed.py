@@ -1,6 +1,7 @@
 """Encoders of single frames, for telling which shots look alike. Legend: N images, D features."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,8 +14,10 @@ from transformers import AutoImageProcessor, AutoModel
 
 from vtalign.errors import InputError
 from vtalign.hub import is_hub_id
+from vtalign.ids import stable_id
 from vtalign.models.encode import encode_videos
 from vtalign.models.features import encoder_outputs, feature_tensors, transformers_model, visual_inputs
+from vtalign.models.fingerprint import processor_hash, weights_hash
 from vtalign.models.load import pick_device
 from vtalign.models.video_lm import VideoLM
 from vtalign.video.pixels import resized
@@ -61,6 +64,11 @@ class CheckpointEncoder:
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(f"clips.groups.checkpoint: {checkpoint}: cannot load this image model: {said}") from None
         self._model = model.to(pick_device(device)).eval()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Stable id of weights and image processor, wherever they were loaded from."""
+        return stable_id("image-model", weights_hash(self._model), processor_hash(self._processor))
 
     @torch.no_grad()
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from vtalign.video.frames import FrameStore
 from vtalign_data import reversal, shot_pass
 from vtalign_data.config import BuildConfig
 from vtalign_data.embed import FrameEncoder, make_encoder
+from vtalign_data.run_encoder import check_same_encoder, run_encoder
 from vtalign_data.runners.task import DEVICE, TOOLS, VIDEO_LM, made, task
 from vtalign_data.runners.tools import WorkTools
 from vtalign_data.stage import Row, RunStage, Stage
@@ -48,7 +49,8 @@ def found_shots(
         return viewed, None
     groups = config.clips.groups
     # a histogram needs no model and no device: those that decode can make it
-    encoder = made(encoder_of, config, None if groups.encoder == "histogram" else TOOLS) if groups.merges else None
+    by_model = groups.encoder != "histogram"
+    encoder = made(encoder_of, config, TOOLS if by_model else None, run_encoder(config)) if groups.merges else None
     found = run_stage(
         "03c-shots",
         ("video", "shot"),
@@ -74,14 +76,16 @@ def found_shots(
     return [row for row in viewed if row["video"] not in unread], shots
 
 
-def encoder_of(config: BuildConfig, tools: WorkTools | None) -> FrameEncoder:
-    """What tells which shots look alike. `tools`: None where the encoder is no model."""
+def encoder_of(config: BuildConfig, tools: WorkTools | None, known: str | None) -> FrameEncoder:
+    """What tells which shots look alike. `tools`: None where the encoder is no model; `known`: see `check_same_encoder`."""
 
     def video_lm() -> VideoLM:
         assert tools is not None
         return tools.video_lm
 
-    return make_encoder(config.clips.groups, video_lm, tools.device if tools else "cpu", config.trust_remote_code)
+    encoder = make_encoder(config.clips.groups, video_lm, tools.device if tools else "cpu", config.trust_remote_code)
+    check_same_encoder(config, encoder, known)
+    return encoder
 
 
 def _view_id(row: Row) -> str:

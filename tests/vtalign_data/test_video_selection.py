@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from vtalign.artifacts import write_json
 from vtalign.video.frames import FrameStore
 from vtalign.video.sample import FramePolicy
 from vtalign_data import ingest
@@ -77,4 +78,5 @@ def test_a_batch_brings_what_is_known_of_its_videos_and_the_task_nothing(tmp_pat
     ],
 )
 def test_those_who_have_a_device_run_models(tmp_path: Path, clips: dict[str, Any], place: str) -> None:
+    write_json(tmp_path / "encoder.json", {"fingerprint": "known"})  # no checkpoint is loaded here
     assert asked(tmp_path, **clips).task.place == place

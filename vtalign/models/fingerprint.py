@@ -22,7 +22,7 @@ def fingerprint(model: torch.nn.Module, processor: Any, policy: FramePolicy, pos
     Hashes tensors and not weight files, so that sharding, a re-save or a trip through memory does not change it; the same weights
     in another dtype are another model, because their scores differ.
     """
-    return stable_id("model", weights_hash(model), _processor_hash(processor), policy.model_dump(mode="json"), positions)
+    return stable_id("model", weights_hash(model), processor_hash(processor), policy.model_dump(mode="json"), positions)
 
 
 def weights_hash(model: torch.nn.Module) -> str:
@@ -35,7 +35,7 @@ def weights_hash(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _processor_hash(processor: Any) -> str:
+def processor_hash(processor: Any) -> str:
     """Over the files a processor saves: tokenizer, image and video processors, chat template."""
     digest = hashlib.sha256()
     with tempfile.TemporaryDirectory() as folder:

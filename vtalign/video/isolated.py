@@ -19,7 +19,7 @@ from vtalign.video.pixels import Sketch
 from vtalign.video.probe import VideoInfo
 from vtalign.video.readers import check_indices, check_reader
 from vtalign.video.sample import FramePolicy
-from vtalign.video.worker_process import WorkerProcess
+from vtalign.video.worker_process import WorkerKilled, WorkerProcess
 
 __all__ = ["DecodeLimits", "DecodeWorkers", "FrameSet", "ReadRequest"]
 
@@ -49,7 +49,8 @@ class ReadRequest(NamedTuple):
 class DecodeWorkers:
     """`n` decoder processes, started when first needed and replaced when they die. A context manager; threads may share it.
 
-    A process that forks (a DataLoader worker) gets processes of its own at first use.
+    A process that forks (a DataLoader worker) gets processes of its own at first use. A job whose process somebody kills (SIGKILL) is
+    done again by another one, once; one that crashes or hangs its process is not.
     """
 
     def __init__(self, n: int, limits: DecodeLimits | None = None) -> None:
@@ -139,12 +140,22 @@ class DecodeWorkers:
                 worker.abandon()
             self._open()
         with self._free:
-            worker = self._take()
-            begun = time.monotonic()
             try:
-                return worker.ask(str(path), job)
-            finally:
-                self._give_back(worker, str(job["do"]), time.monotonic() - begun)
+                return self._ask_one(path, job)
+            except WorkerKilled:
+                pass  # nothing that the file did: another process is asked, once
+            try:
+                return self._ask_one(path, job)
+            except WorkerKilled as killed:
+                raise killed.error from None
+
+    def _ask_one(self, path: str | Path, job: dict[str, Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
+        worker = self._take()
+        begun = time.monotonic()
+        try:
+            return worker.ask(str(path), job)
+        finally:
+            self._give_back(worker, str(job["do"]), time.monotonic() - begun)
 
     def _take(self) -> WorkerProcess:
         with self._lock:

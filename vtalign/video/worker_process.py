@@ -14,13 +14,24 @@ from typing import Any
 
 import numpy as np
 
-from vtalign.errors import InputError, RunFailed, VideoError
+from vtalign.errors import InputError, RunFailed, VideoError, VTAlignError
 from vtalign.video.limits import DecodeLimits
 
 _START_S = 120.0  # a busy disk may take long to import the libraries
 
 # The worker finds the packages where this process does, whatever started it (console script, -m, notebook, editable install).
 _BOOT = "import sys; sys.path[:] = sys.argv[2:]; from runpy import run_module; run_module('vtalign.video.worker', {}, '__main__')"
+
+
+class WorkerKilled(Exception):
+    """Somebody ended the decoder process with SIGKILL (the kernel where memory is short, or a person), which no file can do by itself.
+
+    `error`: what it comes to where the job is not given to another process.
+    """
+
+    def __init__(self, error: VTAlignError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class WorkerProcess:
@@ -42,7 +53,7 @@ class WorkerProcess:
                 env=environment,
             )
         self._connection = Connection(ours.detach())
-        self._ready = False
+        self._ready = self._ended_by_us = False
 
     @property
     def pid(self) -> int:
@@ -55,7 +66,8 @@ class WorkerProcess:
     def ask(self, path: str, job: dict[str, Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
         """The answer's header and sets of frames, each uint8 (N, H, W, 3), to one job on `path`.
 
-        Raises VideoError, InputError where the job itself cannot be done, RunFailed where no decoder process can be started.
+        Raises VideoError, InputError where the job itself cannot be done, RunFailed where no decoder process can be started, and
+        WorkerKilled.
         """
         self._await_ready()
         deadline = time.monotonic() + self._limits.timeout_s
@@ -67,7 +79,7 @@ class WorkerProcess:
             self.stop()
             raise VideoError(path, "timeout", f"not done after {self._limits.timeout_s:g} s") from None
         except (EOFError, ConnectionError):
-            raise VideoError(path, *self._death()) from None
+            raise self._death(path) from None
         except (ValueError, KeyError) as error:  # not what a worker of ours says
             self.stop()
             raise VideoError(path, "crashed", f"the decoder process answered nonsense ({type(error).__name__})") from None
@@ -81,6 +93,7 @@ class WorkerProcess:
 
     def stop(self) -> None:
         """Kill the process and reap it."""
+        self._ended_by_us = True
         with contextlib.suppress(OSError):
             self._connection.close()
         self._process.kill()
@@ -89,6 +102,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process while another thread may be waiting for its answer; that thread sees it crash."""
+        self._ended_by_us = True
         self._process.kill()
 
     def abandon(self) -> None:
@@ -104,12 +118,16 @@ class WorkerProcess:
             if self._receive(time.monotonic() + _START_S) != b"ready":
                 raise EOFError
         except (EOFError, ConnectionError, TimeoutError):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=1)  # what has closed its socket is about to end
+            killed = self._process.poll() == -signal.SIGKILL and not self._ended_by_us
             self._process.kill()
             self._process.wait()
             self._stderr.seek(0)
             said = self._stderr.read().decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
             self.stop()
-            raise RunFailed(f"no decoder process can be started: {said[0]}") from None
+            error = RunFailed(f"no decoder process can be started: {'it is ended by SIGKILL' if killed else said[0]}")
+            raise (WorkerKilled(error) if killed else error) from None
         self._ready = True
 
     def _receive(self, deadline: float) -> bytes:
@@ -117,16 +135,18 @@ class WorkerProcess:
             raise TimeoutError
         return self._connection.recv_bytes()
 
-    def _death(self) -> tuple[str, str]:
-        """(reason, detail) of a process that closed its socket."""
+    def _death(self, path: str) -> VideoError | WorkerKilled:
+        """Why the process closed its socket while it worked on `path`."""
         try:
             code = self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            code = -signal.SIGKILL
+            self._ended_by_us, code = True, -signal.SIGKILL
+        ended_by_us = self._ended_by_us
         self.stop()
         if code == -signal.SIGALRM:
-            return "timeout", f"not done after {self._limits.timeout_s:g} s"
-        if code < 0:
-            name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
-            return "crashed", f"the decoder process was ended by {name}"
-        return "crashed", f"the decoder process ended with exit code {code}"
+            return VideoError(path, "timeout", f"not done after {self._limits.timeout_s:g} s")
+        if code >= 0:
+            return VideoError(path, "crashed", f"the decoder process ended with exit code {code}")
+        name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
+        error = VideoError(path, "crashed", f"the decoder process was ended by {name}")
+        return WorkerKilled(error) if code == -signal.SIGKILL and not ended_by_us else error

@@ -74,7 +74,7 @@ def test_a_file_that_takes_forever_is_given_up_and_the_next_one_read(endless: Pa
     assert [getattr(r, "reason", None) or r.frames for r in results] == [60, "timeout", 60]
 
 
-@pytest.mark.parametrize("how", [signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV])
+@pytest.mark.parametrize("how", [signal.SIGABRT, signal.SIGSEGV])
 def test_a_crash_costs_the_video_that_was_being_read(endless: Path, clips: dict[str, Path], how: signal.Signals) -> None:
     with DecodeWorkers(1, LIMITS) as pool:
         pool.probe(clips["closed_gop.mp4"])
@@ -87,6 +87,31 @@ def test_a_crash_costs_the_video_that_was_being_read(endless: Path, clips: dict[
         assert (results[0].reason, results[0].path) == ("crashed", str(endless)) and how.name in results[0].detail
         assert not isinstance(results[1], VideoError) and results[1].frames == 60
         assert pool.pids and first not in pool.pids
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sees in /proc which file a process has open")
+@pytest.mark.parametrize(("kills", "reason"), [(1, "timeout"), (2, "crashed")])
+def test_what_somebody_kills_is_done_again_once(endless: Path, clips: dict[str, Path], kills: int, reason: str) -> None:
+    """The second process is given the file too: it takes as long there, or is killed as well."""
+    killed: list[int] = []
+
+    def kill(pool: DecodeWorkers) -> None:
+        while len(killed) < kills:
+            time.sleep(0.02)
+            for pid in set(pool.pids) - set(killed):
+                if endless in {link.resolve() for link in Path(f"/proc/{pid}/fd").iterdir()}:
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
+
+    with DecodeWorkers(1, DecodeLimits(timeout_s=3)) as pool:
+        pool.probe(clips["closed_gop.mp4"])
+        killer = threading.Thread(target=kill, args=(pool,))
+        killer.start()
+        with pytest.raises(VideoError) as raised:
+            pool.probe(endless)
+        killer.join()
+        assert raised.value.reason == reason and len(set(killed)) == kills
+        assert pool.probe(clips["closed_gop.mp4"]).frames == 60
 
 
 def test_a_worker_that_dies_between_two_videos_costs_nothing(clips: dict[str, Path]) -> None:
