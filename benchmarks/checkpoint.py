@@ -93,6 +93,23 @@ def build_checkpoint(size: str, folder: Path, seed: int = 0) -> Path:
     return target
 
 
+def build_endless_checkpoint(size: str, folder: Path, seed: int = 0) -> Path:
+    """As `build_checkpoint`, but the logit of every special token is 0: greedy texts run to their limits, and sampled ones nearly all."""
+    target = folder / f"internvl-{size}-endless"
+    if (target / "model.safetensors").is_file():
+        return target
+    plain = build_checkpoint(size, folder, seed)
+    processor = InternVLProcessor.from_pretrained(plain)
+    model = InternVLForConditionalGeneration.from_pretrained(plain)
+    special = [*processor.tokenizer.all_special_ids, *processor.tokenizer.added_tokens_decoder]
+    with torch.no_grad():
+        model.get_input_embeddings().weight[special] = 0  # and so their logits: the largest of thousands is far above
+    target.mkdir(parents=True, exist_ok=True)
+    processor.save_pretrained(target)
+    model.save_pretrained(target)
+    return target
+
+
 def make_texts(tokenizer: Any, responses: int, tokens: int, seed: int = 0) -> Texts:
     """A question and `responses` different responses of `tokens` tokens each, the end of turn counted."""
     words = _words(tokenizer)

@@ -50,8 +50,9 @@ def peer_environment(threads: int) -> dict[str, str]:
 
 
 def our_environment(threads: int) -> dict[str, str]:
-    """The same, and `vtalign` is the one that these benchmarks lie in, whatever else is installed."""
-    return {**peer_environment(threads), "PYTHONPATH": str(FOLDER.parent)}
+    """The same, and `vtalign` and `vtalign_data` are those that these benchmarks lie beside, whatever else is installed."""
+    root = FOLDER.parent
+    return {**peer_environment(threads), "PYTHONPATH": os.pathsep.join(map(str, (root, root / "data_pipeline")))}
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import DynamicCache
+from transformers import Cache, DynamicCache
 
+from vtalign.models.cache import RoomyLayer
 from vtalign.models.encode import EncodedPrompt, EncodedVideo, LMParts, encode_prompts
 from vtalign.models.features import visual_inputs, visual_kwargs
 from vtalign.models.forward import kept_logits, position_input, text_inputs
@@ -89,7 +90,7 @@ class _Slots:
     position_RW: torch.Tensor
     sees_RWL: torch.Tensor
 
-    def compact(self, token_RW: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
+    def compact(self, token_RW: torch.Tensor, cache: Cache) -> torch.Tensor:
         """`token_RW` of the slots that stay. Rows and columns of slots without an open request leave; keys of a row stay."""
         rows, width = self.open_RW.any(1).nonzero()[:, 0], int(self.open_RW.sum(1).max())
         if len(rows) * width > _COMPACT_AT * self.open_RW.numel():
@@ -111,7 +112,7 @@ class _Slots:
 
 def _read(
     model: Any, parts: LMParts, prompts: Sequence[EncodedPrompt], videos: dict[VideoView, EncodedVideo]
-) -> tuple[torch.Tensor, DynamicCache, _Slots, int]:
+) -> tuple[torch.Tensor, Cache, _Slots, int]:
     """Prefill: first logits (R, W, V), the cache of the shared rows, who is written where and how many axes a position has."""
     device = model.device
     layout = lay_out(
@@ -122,7 +123,10 @@ def _read(
     keep = np.zeros(layout.ids.shape, dtype=bool)
     keep[rows, ends] = True
     number = keep.cumsum().reshape(keep.shape) - 1
-    cache = DynamicCache(config=model.config.get_text_config())
+    # layers of other kinds than full attention need caches of their own
+    cache = (
+        Cache(layer_class_to_replicate=RoomyLayer) if parts.shares_rows else DynamicCache(config=model.config.get_text_config())
+    )
     logits_KV = kept_logits(
         model,
         parts.family,

@@ -38,7 +38,8 @@ class Place:
 class Layout:
     """ids, types (B, L) long; positions (axes, B, L) long; one place per given prompt.
 
-    mask (B, T, L) bool, True = attends: the last T positions of every row, what is before them is plain causal text (T = L: all).
+    mask (B, T, L) bool, True = attends: the last T positions of every row, what is before them is plain causal text (T = L: all;
+    T = 0: every row is one prompt and nothing else).
     blocks: where the tail can be cut, as `attention.tree_attention` takes it.
     """
 
@@ -64,14 +65,16 @@ def lay_out(given: Sequence[tuple[EncodedPrompt, Branches]], max_positions: int,
     B, L = len(rows), max(len(row.ids) for row in rows)
     axes = len(given[0][0].positions)
     ids, types, positions = np.zeros((B, L), np.int64), np.full((B, L), TEXT, np.int64), np.zeros((axes, B, L), np.int64)
-    start = 0 if dense else min(row.prefix for row in rows)
+    # A row without a tail is causal to its end, and what its padding sees is read by nobody: only rows with one ask for a mask.
+    start = 0 if dense else min((row.prefix for row in rows if row.prefix < len(row.ids)), default=L)
     mask = np.zeros((B, L - start, L), dtype=bool)
-    mask[:] = np.eye(L, dtype=bool)[start:]  # a padding position attends to itself: a query without any key is not a number
+    mask[:] = np.eye(L, dtype=bool)[start:]  # padding attends to itself at least: a query without any key is not a number
     places: dict[int, Place] = {}
     for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
         size = len(row.ids)
         ids[number, :size], types[number, :size], positions[:, number, :size] = row.ids, row.types, row.positions
-        mask[number, : size - start, :size] = tree_mask(np.asarray(row.nodes), row.parents, start)
+        if size > start:
+            mask[number, : size - start, :size] = tree_mask(np.asarray(row.nodes), row.parents, start)
         places.update((index, Place(number, *place)) for index, place in zip(group, row.places, strict=True))
     in_order, shown = [places[index] for index in range(len(given))], [view for row in rows for view in row.views]
     return Layout(ids, types, positions, mask, () if dense else _blocks(rows, L), in_order, shown)

@@ -99,6 +99,17 @@ def test_sharing_stops_where_padding_would_cost_more(lm: VideoLM, source: FrameS
     assert mixed.input_ids.numel() <= 32 * (max(map(len, prompts)) + int(mixed.target_mask.sum(-1).max()))
 
 
+def test_prompts_alone_need_no_mask(lm: VideoLM, source: FrameSource, make_view: MakeView) -> None:
+    given = [Prompt((make_view("video-a", 6), "what ?")), Prompt((make_view("video-b", 2), "what happens ?"))]
+    prompts, _ = encode_prompts(lm.parts, given, source)
+    layout = lay_out([(prompt, []) for prompt in prompts], 1000, share=True)
+    assert layout.mask.shape == (2, 0, max(map(len, prompts)))
+    # a short prompt alone does not ask for a mask over the long one, whose branch does
+    branched = lay_out([(prompts[0], [[7, 7]]), (prompts[1], [])], 1000, share=True)
+    assert branched.mask.shape == (2, 2, len(prompts[0]) + 2)
+    assert branched.mask[0, :, : len(prompts[0])].all()
+
+
 def test_a_response_beyond_the_positions_is_refused(lm: VideoLM, source: FrameSource) -> None:
     prompts, _ = encode_prompts(lm.parts, [Prompt(("what ?",))], source)
     with pytest.raises(InputError, match="positions"):
