@@ -62,7 +62,8 @@ class ColumnConfig(Config):
 class NearDuplicateConfig(Config):
     """The same footage at another size, rate or encoding. Off by default: clips of one fixed camera look alike to a hash of
     9 x 8 grey values though different things happen in them (clips of one signer: 6 bits apart, poor re-encodings: up to 4.5),
-    and such clips are what temporal questions are asked about. Videos that are reversed or mirrored are no duplicates."""
+    and such clips are what temporal questions are asked about. Videos that are reversed or mirrored are no duplicates. The frames are
+    read in a pass of their own."""
 
     max_distance: float | None = Field(
         None, ge=0, le=6, description="mean bits (of 64) in which the hashes of two videos' frames differ, at most; 3 is strict"
