@@ -15,8 +15,8 @@ from faults_files import build_files, differences
 
 from vtalign.errors import RunFailed
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
-from chat_servers import FAULTS, ChatEcho, FaultProxy
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from tests.chat_servers import FAULTS, ChatEcho, FaultProxy
 
 ALL = "all"
 _QUICK_S, _PATIENT_S = 2.0, 60.0  # how long a reply is waited for where some never come, and where all do

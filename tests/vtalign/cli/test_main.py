@@ -113,10 +113,18 @@ def test_accelerate_launches_it() -> None:
     assert f"vtalign {version('vtalign')}" in done.stdout
 
 
+def heed_ctrl_c() -> None:
+    """Where the tests run in the background they ignore Ctrl-C, and so would their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
     out = tmp_path / "corpus"
     process = subprocess.Popen(
-        [sys.executable, "-m", "vtalign", "data", "synth", str(out), "--videos", "5000"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "vtalign", "data", "synth", str(out), "--videos", "5000"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
     )
     assert process.stderr is not None
     while "video" not in process.stderr.read(64):  # its progress bar: it is at work

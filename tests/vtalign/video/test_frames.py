@@ -240,7 +240,7 @@ def test_a_crash_during_a_prefetch_costs_one_video(corpus: Corpus, clips: dict[s
     lone_worker.probe(store.root / "closed_gop.mp4")
 
     views = [view_of("slow.avi", [59]), view_of("hevc.mp4", [3]), view_of("closed_gop.mp4", [1])]
-    timer = threading.Timer(0.2, os.kill, (lone_worker.pids[0], signal.SIGKILL))
+    timer = threading.Timer(0.2, os.kill, (lone_worker.pids[0], signal.SIGSEGV))
     timer.start()
     failed = store.prefetch(views)
     timer.join()

@@ -113,13 +113,24 @@ def wait(batch, folder):
 """
 
 
+def heed_ctrl_c() -> None:
+    """Where the tests run in the background they ignore Ctrl-C, and so would their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_the_process_that_runs_the_build(tmp_path: Path, end: signal.Signals) -> None:
     (tmp_path / "driver.py").write_text(DRIVER)
     (tmp_path / "toy_slow.py").write_text(WAIT)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    driver = subprocess.Popen([sys.executable, "driver.py", str(tmp_path)], cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+    driver = subprocess.Popen(
+        [sys.executable, "driver.py", str(tmp_path)],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_ctrl_c,
+    )
     deadline = time.monotonic() + 90
     while len(list(tmp_path.glob("began-*"))) < 2:
         assert time.monotonic() < deadline and driver.poll() is None
