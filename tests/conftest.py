@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 settings.register_profile("vtalign", deadline=None, derandomize=True)
 settings.load_profile("vtalign")
 
+# Ray gives way to all other processes by default: beside a second test process on two cores it would hardly run.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 NO_SKIP = os.environ.get("VTALIGN_NO_SKIP") == "1"
 
 

@@ -17,7 +17,7 @@ from ..vtalign.models.family_checkpoints import BUILDERS, write_checkpoint
 from .acceptance import FAMILIES, VIDEOS, acceptance_config, pairs_by_perturbation
 from .run_files import files_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")

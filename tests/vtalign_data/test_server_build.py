@@ -144,7 +144,7 @@ def test_views_are_compared_and_videos_mixed_whatever_is_shown(served, chat_echo
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_a_server_writes_for_a_cluster(served, chat_echo, tmp_path: Path, tiny_checkpoint: Path) -> None:
     """The process that runs the build asks the server; workers of the cluster read videos and score."""
     server = chat_echo()
@@ -216,7 +216,7 @@ def test_a_server_that_cannot_be_used_is_one_line_and_leaves_nothing(served, cha
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_a_served_checkpoint_behind_faults(
     make_config, served_checkpoint: str, fault_proxy, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:

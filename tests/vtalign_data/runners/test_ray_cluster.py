@@ -55,7 +55,7 @@ def cluster(environment: dict[str, str]) -> Iterator[str]:
     start = "import sys; from ray.scripts.scripts import main; sys.exit(main())"
     arguments = ["start", "--head", "--block", "--num-cpus=2", f"--port={port}", "--include-dashboard=false"]
     head = subprocess.Popen([sys.executable, "-c", start, *arguments], env=environment, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
@@ -72,7 +72,7 @@ def cluster(environment: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_a_cluster_of_its_own_gives_the_same_files_though_a_worker_dies(
     built: BuildSummary, make_config: Callable[..., BuildConfig], tmp_path: Path
 ) -> None:
@@ -90,7 +90,7 @@ def test_a_cluster_of_its_own_gives_the_same_files_though_a_worker_dies(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_a_cluster_that_is_joined_and_a_build_that_is_killed(
     built: BuildSummary, make_config: Callable[..., BuildConfig], environment: dict[str, str], cluster: str, tmp_path: Path
 ) -> None:
@@ -98,7 +98,7 @@ def test_a_cluster_that_is_joined_and_a_build_that_is_killed(
     config.write_text(make_config(tmp_path / "run").model_dump_json())
     command = [sys.executable, "-m", "vtalign", "data", "build", str(config), "--runner", "ray", "--ray-address", cluster]
     first = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while not (tmp_path / "run" / "stages" / "06-captions" / "part-00000.parquet").is_file():
         assert time.monotonic() < deadline and first.poll() is None
         time.sleep(0.05)
