@@ -29,7 +29,7 @@ class Target:
 
 
 # Every stage starts processes that load a model: two such stages are enough.
-_TWO_STAGES = {"sources": ["self"], "annotations": None, "text_pairs": None}
+_TWO_STAGES = {"sources": ["self"], "annotations": {}, "text_pairs": None}
 
 TARGETS = {
     "decoder": Target(lambda line: "vtalign.video.worker" in line, "06-captions"),

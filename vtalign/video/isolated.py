@@ -152,10 +152,14 @@ class DecodeWorkers:
     def _ask_one(self, path: str | Path, job: dict[str, Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
         worker = self._take()
         begun = time.monotonic()
+        kind: str | None = str(job["do"])
         try:
             return worker.ask(str(path), job)
+        except WorkerKilled:
+            kind = None  # it will be asked of another one, and counted then
+            raise
         finally:
-            self._give_back(worker, str(job["do"]), time.monotonic() - begun)
+            self._give_back(worker, kind, time.monotonic() - begun)
 
     def _take(self) -> WorkerProcess:
         with self._lock:
@@ -168,10 +172,12 @@ class DecodeWorkers:
             self._workers.append(worker)
             return worker
 
-    def _give_back(self, worker: WorkerProcess, kind: str, seconds: float) -> None:
+    def _give_back(self, worker: WorkerProcess, kind: str | None, seconds: float) -> None:
+        """`kind`: of the job that it did; None where it was killed over it."""
         with self._lock:
-            self.passes[kind] += 1
-            self.seconds[kind] += seconds
+            if kind is not None:
+                self.passes[kind] += 1
+                self.seconds[kind] += seconds
             if worker.alive:
                 self._idle.append(worker)
             else:
