@@ -102,7 +102,7 @@ class FrameStore:
             try:
                 requests[video_id] = self._request(video_id, wanted)
             except VideoError as error:
-                self._failed[video_id] = error
+                self._fail(video_id, error)
         for video_id, result in zip(requests, self.workers.map_read(requests.values()), strict=True):
             if isinstance(result, VideoError):
                 self._fail(video_id, result)
@@ -123,7 +123,7 @@ class FrameStore:
             try:
                 path = self._path(video_id)
             except VideoError as error:
-                unreadable[number] = error
+                unreadable[number] = error.with_traceback(None)  # which would hold on to this generator and its frames
                 continue
             along.append(sorted(self._not_held(video_id, set())) if self._disk else [])
             requests.append((path, [asked, *([FrameSet(along[-1], self.policy)] if along[-1] else [])], self.reader))

@@ -5,7 +5,7 @@ import threading
 import time
 import weakref
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
@@ -131,6 +131,7 @@ class DecodeWorkers:
         self._lock = threading.Lock()
         self._free = threading.Semaphore(self.n)
         self._idle: list[WorkerProcess] = []
+        self._busy: dict[WorkerProcess, int] = {}  # and the threads that wait for them
         self._workers: list[WorkerProcess] = []
         self._finalizer = weakref.finalize(self, _stop, self._workers, self._owner)
 
@@ -163,14 +164,20 @@ class DecodeWorkers:
 
     def _take(self) -> WorkerProcess:
         with self._lock:
-            while self._idle:
-                worker = self._idle.pop()
-                if worker.alive:
-                    return worker
-                self._drop(worker)  # died while idle: no video's fault
-            worker = WorkerProcess(self.limits)
-            self._workers.append(worker)
+            worker = self._idle_worker()
+            if worker is None:
+                worker = WorkerProcess(self.limits)
+                self._workers.append(worker)
+            self._busy[worker] = threading.get_ident()
             return worker
+
+    def _idle_worker(self) -> WorkerProcess | None:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+            self._drop(worker)  # died while idle: no video's fault
+        return None
 
     def _give_back(self, worker: WorkerProcess, kind: str | None, seconds: float) -> None:
         """`kind`: of the job that it did; None where it was killed over it."""
@@ -178,6 +185,7 @@ class DecodeWorkers:
             if kind is not None:
                 self.passes[kind] += 1
                 self.seconds[kind] += seconds
+            del self._busy[worker]
             if worker.alive:
                 self._idle.append(worker)
             else:
@@ -187,10 +195,11 @@ class DecodeWorkers:
         worker.stop()
         self._workers.remove(worker)
 
-    def _kill_busy(self) -> None:
+    def _kill_busy(self, threads: Container[int]) -> None:
+        """End what `threads` wait for, and nothing that others asked for: a map may be left by the garbage collector, at any time."""
         with self._lock:
-            for worker in self._workers:
-                if worker not in self._idle:
+            for worker, thread in self._busy.items():
+                if thread in threads:
                     worker.kill()
 
     def _map(self, call: Callable[[J], T], jobs: Iterable[J]) -> Iterator[T | VideoError]:
@@ -198,10 +207,11 @@ class DecodeWorkers:
             try:
                 return call(job)
             except VideoError as error:
-                return error
+                return error.with_traceback(None)  # which would hold on to frames
 
+        own: set[int] = set()
         waiting: deque[Future[T | VideoError]] = deque()
-        with ThreadPoolExecutor(self.n, thread_name_prefix="decode") as threads:
+        with ThreadPoolExecutor(self.n, "decode", initializer=lambda: own.add(threading.get_ident())) as threads:
             try:
                 for job in jobs:
                     waiting.append(threads.submit(guarded, job))
@@ -212,7 +222,7 @@ class DecodeWorkers:
             except (KeyboardInterrupt, GeneratorExit):
                 for future in waiting:
                     future.cancel()
-                self._kill_busy()  # or leaving would wait for the slowest of them
+                self._kill_busy(own)  # or leaving would wait for the slowest of them
                 raise
 
 

@@ -8,6 +8,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,20 @@ def test_what_somebody_kills_is_done_again_once(endless: Path, clips: dict[str, 
         killer.join()
         assert raised.value.reason == reason and len(set(killed)) == kills
         assert pool.probe(clips["closed_gop.mp4"]).frames == 60
+
+
+def test_a_map_that_is_left_ends_its_own_work_only(endless: Path, clips: dict[str, Path]) -> None:
+    with DecodeWorkers(2, DecodeLimits(timeout_s=3)) as pool, ThreadPoolExecutor(1) as threads:
+        results = pool.map_probe([clips["closed_gop.mp4"], endless])
+        next(results)
+        other = threads.submit(pool.probe, endless)
+        _wait(lambda: len(pool.pids) == 2)
+        begun = time.monotonic()
+        results.close()
+        assert time.monotonic() - begun < 2, "its own endless file is not waited for"
+        with pytest.raises(VideoError) as raised:
+            other.result()
+    assert raised.value.reason == "timeout", "the other one took as long as it was given"
 
 
 def test_a_worker_that_dies_between_two_videos_costs_nothing(clips: dict[str, Path]) -> None:
