@@ -88,6 +88,16 @@ def test_batch_size_and_order_of_questions_change_no_result(
     assert json.loads(json.dumps(again)) == expected
 
 
+def test_replies_are_logged_in_one_order_whatever_the_batches(make_config: Make, quiet: Console) -> None:
+    """A run that is taken up has others than one that nobody disturbed."""
+    logs = set()
+    for size in (1, 3, 8):
+        config = make_config(out=f"batches-of-{size}", control="text", batch_size=size)
+        run_eval(config, quiet)
+        logs.add((config.out / "predictions.jsonl").read_bytes())
+    assert len(logs) == 1
+
+
 @pytest.mark.parametrize("kept", [0.0, 0.4, 0.97])
 def test_what_a_kill_left_is_taken_up_to_the_same_result(
     make_config: Make, finished: EvalConfig, quiet: Console, kept: float

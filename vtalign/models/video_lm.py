@@ -85,7 +85,7 @@ class VideoLM:
         on_made: Callable[[Sequence[int], Sequence[Generation]], object] | None = None,
     ) -> list[Generation]:
         """As `generate`, with how each response ended and which special tokens were stripped from it. `on_made` is given each
-        finished batch: places in `requests`, and what was written there.
+        finished batch: places in `requests`, rising, and what was written there.
 
         Raises VideoError where a view cannot be read (prefetch first to learn which) and InputError for prompts that do not fit.
         """
@@ -95,7 +95,8 @@ class VideoLM:
                 made = generate_batch(self.model, self.parts, [requests[index] for index in batch], source)
                 results.update(zip(batch, made, strict=True))
                 if on_made:
-                    on_made(batch, made)
+                    places = sorted(batch)
+                    on_made(places, [results[place] for place in places])
         return [results[index] for index in range(len(requests))]
 
     @torch.no_grad()
