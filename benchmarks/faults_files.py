@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from vtalign_data.usage import DECODING
+
 NOT_COMPARED = {"timing.json"}
 Files = dict[str, bytes]
 """What is compared of each file, by its path in the run folder."""
@@ -30,7 +32,7 @@ def _settled(path: Path, data: bytes) -> bytes:
         return _json(_without_decodes(json.loads(data)))
     if path.name == "summary.json" and "statistics" in (summary := json.loads(data)):
         stages = [_without_decodes(stage) for stage in summary["stages"]]
-        return _json({**_without_decodes(summary), "stages": stages, "out": None, "seconds": None})
+        return _json({**_without_decodes(summary), "stages": stages, "out": None, "seconds": None, "decodes": None})
     if path.suffix == ".parquet" and path.parent.parent.name == "stages":
         table = pq.read_table(path)
         usage = json.loads((table.schema.metadata or {}).get(b"vtalign.usage", b"{}"))
@@ -39,7 +41,7 @@ def _settled(path: Path, data: bytes) -> bytes:
 
 
 def _without_decodes(record: dict[str, Any]) -> dict[str, Any]:
-    return {**record, "usage": {**record["usage"], "decodes": None}}
+    return {**record, "usage": {**record["usage"], **dict.fromkeys(DECODING)}}
 
 
 def _json(value: Any) -> bytes:

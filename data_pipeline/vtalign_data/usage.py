@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 
+DECODING = ("decodes", "probes", "reads", "frames")
+"""Counts that depend on who had which frames at hand: two runs of one build need not have them in common."""
+
 
 @dataclass(frozen=True)
 class Usage:

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -16,13 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ..children import child_environment
+
 
 @pytest.fixture
 def faults(project_root: Path) -> Callable[..., list[str]]:
     """Runs `faults.py` with arguments; the lines that it prints. Its exit code has to be 0."""
 
     def run(*arguments: object) -> list[str]:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        environment = child_environment()
         command = [sys.executable, project_root / "benchmarks" / "faults.py", *map(str, arguments)]
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1100, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr[-3000:]
@@ -109,11 +110,12 @@ def test_files_of_a_build_are_compared_but_for_clock_and_decodes(module, tmp_pat
     def written(name: str, decodes: int, calls: int, row: int) -> Any:
         stage = tmp_path / name / "stages" / "02-ingest"
         stage.mkdir(parents=True)
-        usage = {"model_calls": calls, "decodes": decodes}
+        usage = {"model_calls": calls, "decodes": decodes, "probes": decodes, "reads": decodes, "frames": decodes}
         schema = pa.schema([("n", pa.int64())], {b"vtalign.usage": json.dumps(usage).encode()})
         pq.write_table(pa.table({"n": [row]}, schema=schema), stage / "part-00000.parquet")
         (stage / "complete.json").write_text(json.dumps({"kept": 1, "usage": usage}))
-        summary = {"out": name, "seconds": decodes, "usage": usage, "stages": [{"usage": usage}], "statistics": {}}
+        counted = {"usage": usage, "decodes": {"read": decodes}, "stages": [{"usage": usage}]}
+        summary = {"out": name, "seconds": decodes, **counted, "statistics": {}}
         (tmp_path / name / "summary.json").write_text(json.dumps(summary))
         return build_files(tmp_path / name)
 

@@ -1,19 +1,20 @@
 """Every way in which a build reads frames, held against a full in-order decode of every real clip."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from ..children import child_environment
+
 REFUSED = {"decord_corrupted.mp4": "corrupt"}
 
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return child_environment()
 
 
 @pytest.mark.slow

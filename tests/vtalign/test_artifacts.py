@@ -1,6 +1,5 @@
 """Run folders: who has one, and when it is free again."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -11,6 +10,8 @@ import pytest
 
 from vtalign.artifacts import claim_run_folder, hold_run_folder
 from vtalign.errors import InputError
+
+from ..children import child_environment
 
 HOLD = """
 import sys
@@ -34,7 +35,7 @@ def test_a_claimed_folder_is_known_again(tmp_path: Path) -> None:
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     claim_run_folder(tmp_path, {}, "test")
     before = (tmp_path / "run.yaml").read_bytes()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = child_environment()
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as other:
         assert other.stdout is not None and other.stdout.readline() == b"held\n"

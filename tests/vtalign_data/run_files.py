@@ -6,14 +6,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from vtalign_data.usage import Usage
-
-_DECODING = ("decodes", "probes", "reads", "frames")
+from vtalign_data.usage import DECODING, Usage
 
 
 def asked_of_models(usage: Usage) -> dict[str, int]:
     """What the runs that are compared have in common: how often videos were decoded depends on who had which frames at hand."""
-    return {name: count for name, count in usage.to_dict().items() if name not in _DECODING}
+    return {name: count for name, count in usage.to_dict().items() if name not in DECODING}
 
 
 def files_of(run: Path) -> dict[str, Any]:
@@ -26,7 +24,7 @@ def files_of(run: Path) -> dict[str, Any]:
 def _content(path: Path) -> Any:
     if path.name == "complete.json":
         counts = json.loads(path.read_text())
-        return {**counts, "usage": {name: count for name, count in counts["usage"].items() if name not in _DECODING}}
+        return {**counts, "usage": {name: count for name, count in counts["usage"].items() if name not in DECODING}}
     if path.suffix == ".parquet" and path.parent.name != "pairs":
         return pq.read_table(path).to_pylist()
     return path.read_bytes()

@@ -1,7 +1,6 @@
 """SIGKILL at random, recorded moments, inside a write and between its steps: the run that goes on gives the undisturbed rows."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -16,6 +15,8 @@ import pytest
 
 from vtalign_data.build import run_build
 from vtalign_data.config import BuildConfig
+
+from ..children import child_environment
 
 # Runs a build and kills itself at the n-th step of writing anything: before the bytes, half way through them, before the
 # rename, or after it. The operating system's own SIGKILL: nothing is cleaned up.
@@ -93,7 +94,7 @@ class Runs:
         self.out, self.log = config.out, folder / "log.txt"
         self._config = folder / "config.json"
         self._config.write_text(config.model_dump_json())
-        self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        self._environment = child_environment()
 
     def start(self, mode: str = "none", at: int = 0) -> "subprocess.Popen[bytes]":
         arguments: list[Any] = [sys.executable, "-c", CHILD, self._config, mode, str(at), self.log]

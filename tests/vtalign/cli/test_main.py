@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ...children import heed_ctrl_c
+
 
 def vtalign(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vtalign", *arguments]
@@ -111,11 +113,6 @@ def test_accelerate_launches_it() -> None:
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "-m", "vtalign", "--version"]
     done = subprocess.run(launcher, capture_output=True, text=True, timeout=240, check=True)
     assert f"vtalign {version('vtalign')}" in done.stdout
-
-
-def heed_ctrl_c() -> None:
-    """Where the tests run in the background they ignore Ctrl-C, and so would their children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:

@@ -1,5 +1,4 @@
 import importlib
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from vtalign_data.runners.task import TOOLS, task
 from vtalign_data.runners.tools import WorkTools
 from vtalign_data.runners.worker import Worker, WorkerSetup
 from vtalign_data.stage import Stage
+
+from ...children import child_environment, heed_ctrl_c
 
 SCHEMA = pa.schema([("id", pa.string()), ("square", pa.int64())])
 ITEMS = list(range(25))
@@ -113,17 +114,12 @@ def wait(batch, folder):
 """
 
 
-def heed_ctrl_c() -> None:
-    """Where the tests run in the background they ignore Ctrl-C, and so would their children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_the_process_that_runs_the_build(tmp_path: Path, end: signal.Signals) -> None:
     (tmp_path / "driver.py").write_text(DRIVER)
     (tmp_path / "toy_slow.py").write_text(WAIT)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = child_environment()
     driver = subprocess.Popen(
         [sys.executable, "driver.py", str(tmp_path)],
         cwd=tmp_path,

@@ -1,7 +1,6 @@
 """Real Ray clusters build the small corpus: one of the build's own, and one that was started beside it."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from vtalign_data.build import run_build
 from vtalign_data.config import BuildConfig
 from vtalign_data.summary import BuildSummary
 
+from ...children import child_environment
 from ..run_files import files_of
 
 
@@ -39,8 +39,7 @@ def kill_one_worker(parent: psutil.Process, killed: list[str], stop: threading.E
 @pytest.fixture
 def environment() -> dict[str, str]:
     return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        **child_environment(),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "disabled",
     }
