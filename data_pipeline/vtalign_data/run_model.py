@@ -73,8 +73,7 @@ class RunModel:
             positions=config.positions,
         )
         policy = config.frames.apply(model.policy)
-        if policy != model.policy:
-            model = VideoLM(model.model, model.processor, policy, positions=model.positions, name=config.model)
+        model = model.with_policy(policy, config.model)
         recorded = self._recorded()
         if recorded is None:
             tokens = sorted(model.tokenizer.convert_ids_to_tokens(sorted(model.parts.template.special_ids)))

@@ -47,7 +47,6 @@ def load_answerer(config: EvalConfig) -> "Answerer":
 def load_for_eval(config: EvalConfig) -> "VideoLM":
     """The checkpoint under its own frame policy with what `config.frames` changes."""
     from vtalign.models.load import load_video_lm
-    from vtalign.models.video_lm import VideoLM
 
     lm = load_video_lm(
         config.model,
@@ -56,10 +55,8 @@ def load_for_eval(config: EvalConfig) -> "VideoLM":
         trust_remote_code=config.trust_remote_code,
         positions=config.positions,
     )
-    if not config.frames:
-        return lm
     policy = validate_config(FramePolicy, lm.policy.model_dump() | config.frames, "frames")
-    return VideoLM(lm.model, lm.processor, policy, positions=lm.positions, name=config.model)
+    return lm.with_policy(policy, config.model)
 
 
 def remote_lm(config: EvalConfig) -> "RemoteLM":

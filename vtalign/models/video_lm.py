@@ -47,6 +47,12 @@ class VideoLM:
             use_tree_attention(model)
         self.parts = model_parts(model.config, processor, policy, name, positions)
 
+    def with_policy(self, policy: FramePolicy, name: str = "model") -> "VideoLM":
+        """The same model, asked with other frames; itself where the policy is its own. Raises InputError where they do not fit it."""
+        if policy == self.policy:
+            return self
+        return VideoLM(self.model, self.processor, policy, positions=self.positions, name=name)
+
     @property
     def tokenizer(self) -> Any:
         return self.processor.tokenizer
