@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from vtalign.errors import InputError
 from vtalign.models.families import Family, Geometry
+from vtalign.models.patches import PatchKey, patch_keys
 from vtalign.models.positions import TEXT, VIDEO, Grid, PositionRule
 from vtalign.models.prompt import Prompt
 from vtalign.models.requests import FrameSource
@@ -47,13 +48,14 @@ class EncodedVideo:
     """One view as its processor returns it: visual inputs of forward by name, and its text with placeholders.
 
     `grid`: its visual tokens as the position rule sees them. `features`: how many the encoder makes of it (as many as there are
-    placeholders, but where the family drops some behind the encoder).
+    placeholders, but where the family drops some behind the encoder). `patches`: what each of its temporal patches shows.
     """
 
     inputs: dict[str, torch.Tensor]
     text: str
     grid: Grid
     features: int
+    patches: tuple[PatchKey, ...]
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,8 @@ def _encode_video(parts: LMParts, view: VideoView, frames: NDArray[np.uint8]) ->
             f"{_named(view)}: the processor makes {placeholders} placeholders where the model makes {kept} visual tokens; "
             "processor and config of this checkpoint do not fit each other"
         )
-    return EncodedVideo(inputs, text, grid, features)
+    patches = patch_keys(view, geometry.temporal_patch, pixels.shape[1:3])
+    return EncodedVideo(inputs, text, grid, features, patches)
 
 
 def _grid(geometry: Geometry, view: VideoView, pixels: NDArray[np.uint8]) -> Grid:

@@ -41,7 +41,9 @@ class Family:
     even where features are given; `renamed` maps a name of forward to that of the video processor. The tensors of several views
     are joined along dimension `joined_along`; with `flat_frames` a view is a run of frames without a dimension of its own.
     `modality` names its placeholder token (`<modality>_token_id`), its features function (`get_<modality>_features`) and the key
-    of `mm_encoder_outputs`. `video_options` is what its video processor must be told.
+    of `mm_encoder_outputs`. `video_options` is what its video processor must be told. `patch_axis`: the dimension of its frames along
+    which temporal patches follow each other, where encoder and projectors treat each by itself (read in transformers' code, and
+    tested); None where they do not: views are then encoded whole.
 
     Time. `positions` are its position rules. `clock`: where times of frames reach the model, in the `text` of the prompt, in the
     `positions` of visual tokens, or nowhere (`none`: how fast a video runs is then seen by its frames alone).
@@ -64,6 +66,7 @@ class Family:
     joined_along: int = 0
     flat_frames: bool = False
     video_options: Mapping[str, Any] = field(default_factory=dict)
+    patch_axis: int | None = None
     min_frames: int = 1
     drops_zero_frames: bool = False
     slices_logits: bool = True
@@ -135,6 +138,7 @@ FAMILIES = {
             clock="none",
             encoder="model.visual",
             projectors=("model.visual.merger",),
+            patch_axis=0,
             pixels=_PATCHES,
             video_options=_UNCAPPED,
         ),
@@ -145,6 +149,7 @@ FAMILIES = {
             clock="positions",
             encoder="model.visual",
             projectors=("model.visual.merger",),
+            patch_axis=0,
             pixels=_PATCHES,
             video_options=_UNCAPPED,
         ),
@@ -156,6 +161,7 @@ FAMILIES = {
                 clock="text",
                 encoder="model.visual",
                 projectors=_DEEPSTACK,
+                patch_axis=0,
                 pixels=_PATCHES,
                 video_options=_UNCAPPED,
             )
@@ -168,6 +174,7 @@ FAMILIES = {
             clock="none",
             encoder="model.vision_tower",
             projectors=_LLAVA,
+            patch_axis=1,
             video_options=_UNCROPPED,
         ),
         Family(
@@ -177,6 +184,7 @@ FAMILIES = {
             clock="none",
             encoder="model.vision_tower",
             projectors=_LLAVA,
+            patch_axis=1,
             video_options=_UNCROPPED,
         ),
         Family(
@@ -186,6 +194,7 @@ FAMILIES = {
             clock="text",
             encoder="model.vision_model",
             projectors=("model.connector",),
+            patch_axis=1,
             language_model=("model.text_model", "lm_head"),
             modality="image",
             pixels=("pixel_values", "pixel_attention_mask"),
@@ -199,6 +208,7 @@ FAMILIES = {
             clock="none",
             encoder="model.vision_tower",
             projectors=("model.multi_modal_projector",),
+            patch_axis=0,
             modality="image",
             pixels=("pixel_values",),
             renamed={"pixel_values": "pixel_values_videos"},
@@ -212,6 +222,7 @@ FAMILIES = {
             clock="text",
             encoder="model.vision_model",
             projectors=("model.projector",),
+            patch_axis=0,
             pixels=(*_PATCHES, "video_merge_sizes"),
             beside=("video_compression_mask",),
             slices_logits=False,

@@ -19,6 +19,7 @@ from transformers import Cache, DynamicCache
 
 from vtalign.models.cache import RoomyLayer
 from vtalign.models.encode import EncodedPrompt, EncodedVideo, LMParts, encode_prompts
+from vtalign.models.feature_store import PatchStore
 from vtalign.models.features import visual_inputs, visual_kwargs
 from vtalign.models.forward import kept_logits, position_input, text_inputs
 from vtalign.models.layout import lay_out
@@ -29,16 +30,19 @@ _COMPACT_AT = 0.75  # finished slots leave the batch when this share or less wou
 
 
 @torch.no_grad()
-def generate_batch(model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource) -> list[Generation]:
-    """Responses to `requests`, in order, as one batch. Raises InputError and VideoError as `encode_prompts` does.
+def generate_batch(
+    model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource, features: PatchStore
+) -> list[Generation]:
+    """Responses to `requests`, in order, as one batch; `features` is shared by batches that are about the same videos. Raises
+    InputError and VideoError as `encode_prompts` does.
 
     Where the text model has anything but full attention they are written one by one, on masks and caches of its own.
     """
     stops = _stop_ids(model, parts)
     if parts.shares_rows:
-        written = _write(model, parts, requests, source, stops)
+        written = _write(model, parts, requests, source, features, stops)
     else:
-        written = [one for request in requests for one in _write(model, parts, [request], source, stops)]
+        written = [one for request in requests for one in _write(model, parts, [request], source, features, stops)]
     return [_finished(parts, ids, stops, prompt_tokens) for prompt_tokens, ids in written]
 
 
@@ -50,7 +54,7 @@ def _stop_ids(model: Any, parts: LMParts) -> list[int]:
 
 
 def _write(
-    model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource, stops: list[int]
+    model: Any, parts: LMParts, requests: Sequence[Request], source: FrameSource, features: PatchStore, stops: list[int]
 ) -> list[tuple[int, list[int]]]:
     """How many tokens each prompt has, and the ids that were written."""
     device = model.device
@@ -60,7 +64,7 @@ def _write(
     choose = _Chooser(requests, most, device)
     tokens: list[list[int]] = [[] for _ in requests]
     prompts, _ = encoded = encode_prompts(parts, [request.prompt for request in requests], source)
-    logits_RWV, cache, slots, axes = _read(model, parts, *encoded)
+    logits_RWV, cache, slots, axes = _read(model, parts, *encoded, features)
     for step in range(most):
         token_RW = choose(logits_RWV.float(), slots.owner_RW, step)
         for owner, token in zip(slots.owner_RW[slots.open_RW].tolist(), token_RW[slots.open_RW].tolist(), strict=True):
@@ -111,14 +115,18 @@ class _Slots:
 
 
 def _read(
-    model: Any, parts: LMParts, prompts: Sequence[EncodedPrompt], videos: dict[VideoView, EncodedVideo]
+    model: Any,
+    parts: LMParts,
+    prompts: Sequence[EncodedPrompt],
+    videos: dict[VideoView, EncodedVideo],
+    features: PatchStore,
 ) -> tuple[torch.Tensor, Cache, _Slots, int]:
     """Prefill: first logits (R, W, V), the cache of the shared rows, who is written where and how many axes a position has."""
     device = model.device
     layout = lay_out(
         [(prompt, []) for prompt in prompts], parts.max_positions, share=parts.shares_rows, dense=not parts.tree_attention
     )
-    visual = visual_inputs(parts.family, videos, layout.shown)
+    visual = features.fill(model, visual_inputs(parts.family, videos, layout.shown))
     rows, ends = np.array([place.row for place in layout.places]), np.array([place.prompt[-1] for place in layout.places])
     keep = np.zeros(layout.ids.shape, dtype=bool)
     keep[rows, ends] = True

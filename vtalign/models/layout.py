@@ -39,7 +39,7 @@ class Layout:
     """ids, types (B, L) long; positions (axes, B, L) long; one place per given prompt.
 
     mask (B, T, L) bool, True = attends: the last T positions of every row, what is before them is plain causal text (T = L: all;
-    T = 0: every row is one prompt and nothing else).
+    T = 0: every row is one path, a prompt and no more than one response).
     blocks: where the tail can be cut, as `attention.tree_attention` takes it.
     """
 
@@ -65,8 +65,8 @@ def lay_out(given: Sequence[tuple[EncodedPrompt, Branches]], max_positions: int,
     B, L = len(rows), max(len(row.ids) for row in rows)
     axes = len(given[0][0].positions)
     ids, types, positions = np.zeros((B, L), np.int64), np.full((B, L), TEXT, np.int64), np.zeros((axes, B, L), np.int64)
-    # A row without a tail is causal to its end, and what its padding sees is read by nobody: only rows with one ask for a mask.
-    start = 0 if dense else min((row.prefix for row in rows if row.prefix < len(row.ids)), default=L)
+    # A row of one path is causal to its end, and what its padding sees is read by nobody: only rows that fork ask for a mask.
+    start = 0 if dense else min((row.prefix for row in rows if row.forks), default=L)
     mask = np.zeros((B, L - start, L), dtype=bool)
     mask[:] = np.eye(L, dtype=bool)[start:]  # padding attends to itself at least: a query without any key is not a number
     places: dict[int, Place] = {}
@@ -77,7 +77,7 @@ def lay_out(given: Sequence[tuple[EncodedPrompt, Branches]], max_positions: int,
             mask[number, : size - start, :size] = tree_mask(np.asarray(row.nodes), row.parents, start)
         places.update((index, Place(number, *place)) for index, place in zip(group, row.places, strict=True))
     in_order, shown = [places[index] for index in range(len(given))], [view for row in rows for view in row.views]
-    return Layout(ids, types, positions, mask, () if dense else _blocks(rows, L), in_order, shown)
+    return Layout(ids, types, positions, mask, () if dense or start == L else _blocks(rows, L), in_order, shown)
 
 
 def _require_room(prompt: EncodedPrompt, branches: Branches, max_positions: int) -> None:
@@ -139,6 +139,11 @@ class _Tree:
         for index, (prompt, _) in enumerate(members):
             alike.setdefault(prompt.ids[cut:].tobytes(), []).append(index)
         return list(alike.values())
+
+    @property
+    def forks(self) -> bool:
+        """Whether some token does not see all before it."""
+        return self.parents != list(range(-1, len(self.parents) - 1))
 
     @property
     def positions(self) -> NDArray[np.int64]:

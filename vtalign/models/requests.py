@@ -15,7 +15,10 @@ class FrameSource(Protocol):
     """Where the pixels of a view come from (`vtalign.video.frames.FrameStore` is one)."""
 
     def frames(self, view: VideoView) -> NDArray[np.uint8]:
-        """uint8 (T, H, W, 3) at the final size, one frame per slot. Raises VideoError."""
+        """uint8 (T, H, W, 3) at the final size, one frame per slot. Raises VideoError.
+
+        Slots of the same content (`Slot.content`) are the same frame in every view of that size: it is encoded once for all.
+        """
         ...
 
 

@@ -1,6 +1,7 @@
 """`VideoLM`: a loaded video LLM that writes and scores responses to prompts about video views."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from vtalign.artifacts import write_json
 from vtalign.errors import InputError
 from vtalign.models.attention import has_tree_attention, use_tree_attention
+from vtalign.models.batches import prompt_batches, row_batches
 from vtalign.models.encode import LMParts, encode_prompts
 from vtalign.models.families import Family, Geometry, family_of, has_full_attention_only
+from vtalign.models.feature_store import PatchStore
 from vtalign.models.fingerprint import fingerprint
 from vtalign.models.forward import unembedding
 from vtalign.models.generate import generate_batch
@@ -96,9 +99,10 @@ class VideoLM:
         Raises VideoError where a view cannot be read (prefetch first to learn which) and InputError for prompts that do not fit.
         """
         results: dict[int, Generation] = {}
+        features = PatchStore()
         with _evaluating(self.model):
-            for batch in _batches([request.prompt for request in requests], batch_size):
-                made = generate_batch(self.model, self.parts, [requests[index] for index in batch], source)
+            for batch in prompt_batches([request.prompt for request in requests], batch_size):
+                made = generate_batch(self.model, self.parts, [requests[index] for index in batch], source, features)
                 results.update(zip(batch, made, strict=True))
                 if on_made:
                     places = sorted(batch)
@@ -122,10 +126,12 @@ class VideoLM:
         check_comparable(rows, against or {})
         comparison = RowComparison(against or {}, unembedding(self.model))
         results: dict[int, list[ResponseScore]] = {}
+        features = PatchStore()
         with _evaluating(self.model):
-            for chosen in _batches([row.prompt for row in rows], batch_size):
-                batch = build_batch(self.parts, [rows[index] for index in chosen], source).to(self.device)
-                scores, firsts = score_batch(self.model, batch)
+            for chosen in row_batches(rows, batch_size):
+                batch = build_batch(self.parts, [rows[index] for index in chosen], source)
+                batch = replace(batch, visual=features.fill(self.model, batch.visual))
+                scores, firsts = score_batch(self.model, batch.to(self.device))
                 results.update(zip(chosen, scores, strict=True))
                 comparison.add(chosen, firsts)
                 if on_done:
@@ -223,19 +229,6 @@ def _require_inputs(parts: LMParts, name: str) -> None:
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         detail = " ".join(str(error).split())
         raise InputError(f"{name}: its processor does not read a video as a {parts.family.model_type} does: {detail}") from None
-
-
-def _batches(prompts: Sequence[Prompt], size: int) -> list[list[int]]:
-    """Indices in batches of similar length (little padding), prompts that show the same views side by side (encoded once)."""
-    if size < 1:
-        raise InputError(f"batch_size must be at least 1, got {size}")
-    first_seen: dict[tuple[Any, ...], int] = {}
-    keys = []
-    for index, prompt in enumerate(prompts):
-        views = prompt.views
-        keys.append((sum(map(len, views)), first_seen.setdefault(views, index), len(prompt.text), index))
-    order = sorted(range(len(prompts)), key=keys.__getitem__)
-    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 class _evaluating:

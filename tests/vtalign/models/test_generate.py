@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from vtalign.errors import InputError
+from vtalign.models.feature_store import PatchStore
 from vtalign.models.generate import generate_batch
 from vtalign.models.prompt import Prompt
 from vtalign.models.requests import FrameSource, Generation, Request
@@ -109,7 +110,8 @@ def test_ends_and_special_tokens_are_told_and_stripped(make_lm: Callable[..., Vi
     _Dictated(lm.model, scripts)
     lengths = [16, 16, 2 * len(words)]
     prompts = [Prompt((f"what {n} ?",)) for n in range(3)]
-    made = generate_batch(lm.model, lm.parts, [Request(p, n) for p, n in zip(prompts, lengths, strict=True)], source)
+    requests = [Request(p, n) for p, n in zip(prompts, lengths, strict=True)]
+    made = generate_batch(lm.model, lm.parts, requests, source, PatchStore())
     assert made[0] == Generation("a red square", len(words) + 2, "end", ("<|video_pad|>",))
     assert made[1] == Generation("", 1, "end")
     assert made[2].ended == "length" and made[2].tokens == 2 * len(words)

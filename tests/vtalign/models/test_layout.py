@@ -99,15 +99,26 @@ def test_sharing_stops_where_padding_would_cost_more(lm: VideoLM, source: FrameS
     assert mixed.input_ids.numel() <= 32 * (max(map(len, prompts)) + int(mixed.target_mask.sum(-1).max()))
 
 
-def test_prompts_alone_need_no_mask(lm: VideoLM, source: FrameSource, make_view: MakeView) -> None:
+def test_rows_of_one_path_need_no_mask(lm: VideoLM, source: FrameSource, make_view: MakeView) -> None:
     given = [Prompt((make_view("video-a", 6), "what ?")), Prompt((make_view("video-b", 2), "what happens ?"))]
     prompts, _ = encode_prompts(lm.parts, given, source)
+    longest = max(map(len, prompts))
     layout = lay_out([(prompt, []) for prompt in prompts], 1000, share=True)
-    assert layout.mask.shape == (2, 0, max(map(len, prompts)))
-    # a short prompt alone does not ask for a mask over the long one, whose branch does
-    branched = lay_out([(prompts[0], [[7, 7]]), (prompts[1], [])], 1000, share=True)
-    assert branched.mask.shape == (2, 2, len(prompts[0]) + 2)
-    assert branched.mask[0, :, : len(prompts[0])].all()
+    assert layout.mask.shape == (2, 0, longest)
+    # one response each, of unlike length
+    layout = lay_out([(prompts[0], [[7, 7]]), (prompts[1], [[7] * 5])], 1000, share=True)
+    assert layout.mask.shape == (2, 0, len(prompts[0]) + 2) and layout.blocks == ()
+    # a short row of one path does not ask for a mask over the long one, which forks
+    forked = lay_out([(prompts[0], [[7, 7], [8]]), (prompts[1], [[7]])], 1000, share=True)
+    assert forked.mask.shape == (2, 3, len(prompts[0]) + 3)
+    assert forked.mask[0, :, : len(prompts[0])].all()
+    # a long row of one path is causal where the short one forks
+    forked = lay_out([(prompts[0], [[7]]), (prompts[1], [[7, 7], [8]])], 1000, share=True)
+    start = len(prompts[1])
+    assert (forked.mask[0] == np.tril(np.ones((len(prompts[0]) + 1,) * 2, bool))[start:]).all()
+    assert forked.mask[1, :3, : start + 3].astype(int).tolist() == [
+        [1] * start + own for own in ([1, 0, 0], [1, 1, 0], [0, 0, 1])
+    ]
 
 
 def test_a_response_beyond_the_positions_is_refused(lm: VideoLM, source: FrameSource) -> None:
