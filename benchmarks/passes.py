@@ -3,12 +3,13 @@
     python benchmarks/passes.py --videos DIR [--repeats 3]
     python benchmarks/passes.py                            # a synthetic corpus
 
-A build makes two passes: ingest probes every frame with its checks, and the shot stage reads what it looks at together with the
-frames that models are shown, resized, into the frame cache. Both are the stage functions of `data build`, with one decoder process;
-its seconds from job to answer count, so checking, hashing, converting, resizing and sending frames are in them. The plain pass is
-PyAV, one thread, every frame decoded and none converted, in this process. Sides take turns; a ratio is of one turn. Videos that
-ingest refuses are left out of both. `--clock cpu` takes the processor time of the decoder process and of the plain pass instead, for
-a machine that is not idle (Linux).
+A build makes one pass over a video where it can (`vtalign_data/shots_ahead.py`): ingest probes every frame with its checks, and takes
+along what the shot stage looks at and the frames that models are shown, resized, for the frame cache. Where it cannot, these are two
+passes, which are measured too; the shots must be the same. All are the stage functions of `data build`, with one decoder process; its
+seconds from job to answer count, so checking, hashing, converting, resizing and sending frames are in them. The plain pass is PyAV,
+one thread, every frame decoded and none converted, in this process. Sides take turns; a ratio is of one turn. Videos that ingest
+refuses are left out of all. `--clock cpu` takes the processor time of the decoder process and of the plain pass instead, for a machine
+that is not idle (Linux).
 """
 
 import argparse
@@ -30,8 +31,10 @@ from vtalign_data.config import ClipConfig
 from vtalign_data.embed import HistogramEncoder
 from vtalign_data.ingest import ingest
 from vtalign_data.ingest_config import IngestConfig
+from vtalign_data.known_shots import KnownShots
 from vtalign_data.run_frames import frames_shown
 from vtalign_data.shot_pass import make_shots
+from vtalign_data.shots_ahead import open_ahead
 from vtalign_data.synth import write_corpus
 from vtalign_data.views import make_views
 
@@ -63,7 +66,7 @@ def main() -> None:
 
 
 def measure(folder: Path, scratch: Path, repeats: int) -> list[dict[str, Any]]:
-    """One entry per turn: seconds of the two passes and of the plain one, and how many videos and frames."""
+    """One entry per turn: seconds of the one pass, of the two and of the plain one, and how many videos and frames."""
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     scanned = [
         ({"video": name, "video_id": video_id_of(folder / name), "bytes": (folder / name).stat().st_size}, []) for name in names
@@ -88,22 +91,33 @@ def turn(folder: Path, cache: Path, scanned: list[tuple[dict[str, Any], list[str
         views = make_views(list(infos.values()), POLICY, "pyav").rows
         shown = frames_shown(views, [])
         videos = {video_id: row["video"] for video_id, row in infos.items()}
-        with FrameStore(folder, videos, POLICY, workers=workers, cache=cache, shown=shown) as store:
-            make_shots(
-                [{**infos[row["video_id"]], **row} for row in views], ClipConfig(), store, HistogramEncoder(), all_shown=True
-            )
+        viewed = [{**infos[row["video_id"]], **row} for row in views]
+        with FrameStore(folder, videos, POLICY, workers=workers, cache=cache / "two", shown=shown) as store:
+            found = make_shots(viewed, ClipConfig(), store, HistogramEncoder(), all_shown=True)
         cpu.append(cpu_seconds(workers))
         assert workers.passes == {"probe": len(paths) + 1, "read": len(views)}
         wall = {"ingest": workers.seconds["probe"], "read": workers.seconds["read"]}
+        workers.seconds.clear()
+        known = KnownShots(cache / "shots")
+        cache.mkdir(exist_ok=True)
+        ahead = open_ahead(ClipConfig(), [], POLICY, True, cache / "one", False, known)
+        ingest(scanned, folder, workers, "pyav", IngestConfig(), ahead=ahead)
+        with FrameStore(folder, videos, POLICY, workers=workers, cache=cache / "one", shown=shown) as store:
+            again = make_shots(viewed, ClipConfig(), store, HistogramEncoder(), all_shown=True, known=known)
+        cpu.append(cpu_seconds(workers))
+        if again != found:
+            raise SystemExit("one pass finds other shots than two")
+        wall["one"] = sum(workers.seconds.values())
     clock = Clock("cpu")
     frames = sum(map(decode_plainly, paths))
     plain = clock()
-    found = {
+    sides = {
         "wall": {**wall, "plain": plain["wall"]},
-        "cpu": {"ingest": cpu[1] - cpu[0], "read": cpu[2] - cpu[1], "plain": plain["cpu"]},
+        "cpu": {"ingest": cpu[1] - cpu[0], "read": cpu[2] - cpu[1], "one": cpu[3] - cpu[2], "plain": plain["cpu"]},
     }
-    ratios = {name: {"ratio": (side["ingest"] + side["read"]) / side["plain"]} for name, side in found.items()}
-    return {"videos": len(paths), "frames": frames, **{name: {**found[name], **ratios[name]} for name in found}}
+    for side in sides.values():
+        side.update(of_two=side["one"] / (side["ingest"] + side["read"]), ratio=side["one"] / side["plain"])
+    return {"videos": len(paths), "frames": frames, **sides}
 
 
 def cpu_seconds(workers: DecodeWorkers) -> float:
@@ -125,8 +139,8 @@ def decode_plainly(path: Path) -> int:
 
 
 def report(turns: list[dict[str, Any]], clock: str) -> str:
-    cells = [spread([turn[clock][name] for turn in turns]) for name in ("ingest", "read", "plain", "ratio")]
-    heads = ("videos", "frames", "ingest, s", "shots and views, s", "plain pass, s", "both / plain")
+    cells = [spread([turn[clock][name] for turn in turns]) for name in ("ingest", "read", "one", "plain", "of_two", "ratio")]
+    heads = ("videos", "frames", "ingest, s", "shots and views, s", "in one, s", "plain pass, s", "one / two", "one / plain")
     return table(heads, [[turns[0]["videos"], turns[0]["frames"], *cells]])
 
 

@@ -33,6 +33,7 @@ from vtalign_data.runners.choose import open_runner
 from vtalign_data.runners.task import WORKERS, Process, Runner
 from vtalign_data.runners.tools import WorkTools
 from vtalign_data.selection_report import selection_record
+from vtalign_data.shots_ahead import shots_ahead
 from vtalign_data.stage import Row, Stage, StageCounts
 from vtalign_data.stage_rows import StageRows
 from vtalign_data.summary import BuildSummary, count_pairs, length_states, read_lengths, require_some
@@ -123,7 +124,9 @@ class _Build:
         size = config.batch_size
         placeholders = tuple(dict.fromkeys([*config.filters.placeholders, *facts.special_tokens]))
 
-        ingested = ingest_corpus(config, self.root, self.listing, WORKERS, self._stage)
+        ingested = ingest_corpus(
+            config, self.root, self.listing, WORKERS, self._stage, shots_ahead(config, facts.policy, self._frames)
+        )
         infos = {row["video_id"]: row for row in ingested.rows(["video_id", "video", "width", "height", "warnings"])}
         self._tell_warnings(infos.values())
         viewed = self._stage(
@@ -138,7 +141,7 @@ class _Build:
         views_made = list(viewed.rows())
         shown = frames_shown(views_made, config.perturbations)
         frames = self._frames.store(config, self.root, infos, StageRows(ingested), facts.policy, shown)
-        readable, shots = found_shots(self._stage, config, views_made, ingested, frames)
+        readable, shots = found_shots(self._stage, config, views_made, ingested, frames, self._frames.known)
         chosen = selected_views(self._stage, config, readable, frames)
         or_uniform = config.select.signal == "reversal"
         clipped = self._stage(

@@ -35,8 +35,15 @@ def scan_batch_size(batch_size: int, files: int) -> int:
     return batch_size * max(1, -(-files // (batch_size * _MOST_SCAN_PARTS)))
 
 
-def ingest_corpus(config: BuildConfig, root: Path, listing: Listing, workers: DecodeWorkers, run_stage: RunStage) -> Stage:
-    """Scan and ingest what is listed, and drop near duplicates where that is asked for.
+def ingest_corpus(
+    config: BuildConfig,
+    root: Path,
+    listing: Listing,
+    workers: DecodeWorkers,
+    run_stage: RunStage,
+    ahead: ingest.Ahead | None = None,
+) -> Stage:
+    """Scan and ingest what is listed, and drop near duplicates where that is asked for. `ahead`: see `ingest.ingest`.
 
     Returns the stage whose rows (ingest.SCHEMA) are the videos that stay; leaves `annotations.parquet` where the config maps them.
     """
@@ -58,7 +65,7 @@ def ingest_corpus(config: BuildConfig, root: Path, listing: Listing, workers: De
         ingest.SCHEMA,
         group_copies(scanned.rows(), config.out),
         lambda copies: copies[0]["video_id"],
-        task(ingest.ingest, root, workers, config.reader, rules, whole),
+        task(ingest.ingest, root, workers, config.reader, rules, whole, ahead),
         config.batch_size,
     )
     if rules.near_duplicates.max_distance is not None:

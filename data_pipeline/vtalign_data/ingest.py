@@ -5,11 +5,12 @@ Where another reader than PyAV is selected, it is compared with PyAV on frames o
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 
 from vtalign.errors import VideoError
-from vtalign.video.isolated import DecodeWorkers
+from vtalign.video.isolated import DecodeWorkers, FrameSet, Probed
 from vtalign.video.probe import VideoInfo
 from vtalign_data.copies import Copies
 from vtalign_data.ingest_config import IngestConfig
@@ -36,6 +37,18 @@ SCHEMA = pa.schema(
 _INFO = tuple(name for name in SCHEMA.names if name not in ("video", "bytes"))
 
 
+class Ahead(Protocol):
+    """What the pass of ingest is for besides (`shots_ahead`)."""
+
+    def plan(self, guess: VideoInfo) -> list[FrameSet]:
+        """The frames to take along, should the video be as `guess` says."""
+        ...
+
+    def take(self, row: Row, probed: Probed) -> None:
+        """The row of a video that stays, and what its pass gave."""
+        ...
+
+
 def ingest(
     batch: Sequence[Copies],
     root: Path,
@@ -43,14 +56,22 @@ def ingest(
     reader: str,
     rules: IngestConfig,
     whole: DecodeWorkers | None = None,
+    ahead: Ahead | None = None,
 ) -> BatchResult:
     """Probe one batch. A video that cannot be read, or that is another file by now, costs its line; so does one that breaks a rule.
 
-    `whole`: workers that decode every frame of long videos too (`check: full`).
+    `whole`: workers that decode every frame of long videos too (`check: full`). `ahead`: what else the pass is for, of the videos
+    that stay.
     """
     result = BatchResult()
-    probed = workers.map_probe([root / row["video"] for row, _ in batch])
-    for (row, copies), info in zip(batch, probed, strict=True):
+
+    def plan(guess: VideoInfo) -> list[FrameSet]:
+        return ahead.plan(guess) if ahead is not None and broken_rule(guess, rules) is None else []
+
+    paths = [root / row["video"] for row, _ in batch]
+    probed = workers.map_probe_reading(paths, plan) if ahead is not None else workers.map_probe(paths)
+    for (row, copies), found in zip(batch, probed, strict=True):
+        info = found.info if isinstance(found, Probed) else found
         for copy in copies:
             result.rejected.append(Rejected(copy, "filtered", "duplicate", f"same content as {row['video']}"))
         if isinstance(info, VideoError):
@@ -61,6 +82,8 @@ def ingest(
             result.rejected.append(Rejected(row["video"], "filtered", *rule))
         else:
             result.rows.append({"video": row["video"], "bytes": row["bytes"], **info.to_dict()})
+            if ahead is not None and isinstance(found, Probed):
+                ahead.take(result.rows[-1], found)
     if whole is not None:
         result = _decoded_whole(result, root, whole)
     return result if reader == "pyav" else _compared(result, root, workers, reader)

@@ -1,7 +1,8 @@
 """Where a build keeps the decoded frames of its views: the first stage that reads a video leaves them for all others.
 
 A folder of the build's own (`OUT/frames.tmp`) is there until the build has ended well, also across kills; one that the config names
-is kept, and training and evaluation with the same `frame_cache` find frames and probes in it.
+is kept, and training and evaluation with the same `frame_cache` find frames and probes in it. Beside it lie, in `OUT/shots.tmp`, the
+shots that ingest has found ahead of their stage.
 """
 
 import shutil
@@ -9,7 +10,7 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from vtalign.video.frame_cache import LEFT_FREE
+from vtalign.video.frame_cache import LEFT_FREE, FrameCache
 from vtalign.video.frames import FrameStore
 from vtalign.video.isolated import DecodeWorkers
 from vtalign.video.perturbation_spec import PerturbationSpec
@@ -19,6 +20,7 @@ from vtalign.video.sample import FramePolicy, frame_size
 from vtalign.video.view import VideoView
 from vtalign_data.config import BuildConfig
 from vtalign_data.ingest import info_of
+from vtalign_data.known_shots import KnownShots
 from vtalign_data.runners.task import WORKERS, made
 from vtalign_data.stage import Row
 
@@ -32,12 +34,22 @@ class RunFrames:
     """The frame cache of one build."""
 
     def __init__(self, config: BuildConfig, say: Callable[[str], object]) -> None:
-        self._own, self._say = config.frame_cache is None, say
-        self._ended = (config.out / "summary.json").is_file()  # all is done: nothing will be decoded
+        self.own, self._say = config.frame_cache is None, say
+        self.ended = (config.out / "summary.json").is_file()  # all is done: nothing will be decoded
         self.folder: Path | None = None
         if config.frame_cache != "none":
             # workers may have another working directory
             self.folder = (config.frame_cache or config.out / "frames.tmp").resolve()
+        self.known = KnownShots((config.out / "shots.tmp").resolve())
+
+    def open_folder(self) -> Path | None:
+        """The folder, for a build that decodes; None where nothing is kept."""
+        if self.folder is not None and self.own:
+            try:
+                self.folder.mkdir(exist_ok=True)
+            except OSError:  # a full disk; FrameCache would say so of frames
+                self.folder = None
+        return None if self.ended else self.folder
 
     def store(
         self,
@@ -52,23 +64,21 @@ class RunFrames:
 
         `infos`: `video`, `width` and `height` by video id. `probed`: ingest rows, read where a folder keeps them for others.
         """
-        if self.folder is not None and self._own:
-            try:
-                self.folder.mkdir(exist_ok=True)
-            except OSError:  # a full disk; FrameCache would say so of frames
-                self.folder = None
-        if self.folder is not None and not self._ended:
-            self._tell_need(_bytes_of(shown, infos, policy))
-            if not self._own:
-                probes = ProbeCache(self.folder)
+        folder = self.open_folder()
+        if folder is not None:
+            kept = FrameCache.for_policy(folder, config.reader, policy).kept_bytes(shown)
+            self._tell_need(max(0, _bytes_of(shown, infos, policy) - kept))
+            if not self.own:
+                probes = ProbeCache(folder)
                 for row in probed:
                     probes.put(root / row["video"], info_of(row))
         videos = {video_id: row["video"] for video_id, row in infos.items()}
-        return made(open_store, root, videos, policy, config.reader, WORKERS, self.folder, self._own, shown)
+        return made(open_store, root, videos, policy, config.reader, WORKERS, self.folder, self.own, shown)
 
     def remove(self) -> None:
         """For the end of a build: nothing is shown any more."""
-        if self._own and self.folder is not None:
+        self.known.remove()
+        if self.own and self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _tell_need(self, need: int) -> None:
@@ -80,7 +90,7 @@ class RunFrames:
                 "(frame_cache=FOLDER is another place, frame_cache=none keeps none)"
             )
         elif need > _MUCH:
-            until = "until the build has ended" if self._own else "kept"
+            until = "until the build has ended" if self.own else "kept"
             self._say(f"frames: up to {_gib(need)} in {self.folder}, {until} (frame_cache=none: stages decode again instead)")
 
 

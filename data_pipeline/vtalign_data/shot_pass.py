@@ -1,7 +1,8 @@
 """Stage 3, shots: one pass over each video gives its cuts, and of every shot what the rules, the groups and the captions need.
 
 Cuts, grey range, embedding of the middle frame and sharpness all come from the frames of this pass, and where there is a frame
-cache so do the frames that later stages show; nothing is decoded twice.
+cache so do the frames that later stages show; nothing is decoded twice. Where ingest could be ahead of it (`shots_ahead`), there is
+no pass left to make.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from vtalign_data.clips import make_clips
 from vtalign_data.config import ClipConfig
 from vtalign_data.cuts import TRANSNET_SIZE, adaptive_cuts, check_transnet, transnet_cuts
 from vtalign_data.embed import FrameEncoder, check_encoder
+from vtalign_data.known_shots import KnownShots
 from vtalign_data.sharpness import sharpness
 from vtalign_data.shots import Shot, count_rule, middle, shot_rule, shots_between
 from vtalign_data.stage import BatchResult, Rejected, Row
@@ -61,58 +63,83 @@ def make_shots(
     encoder: FrameEncoder | None,
     device: str = "cpu",
     all_shown: bool = False,
+    known: KnownShots | None = None,
 ) -> BatchResult:
     """The shots of one batch of views that keep the rules on shots; the others are losses, and so are videos that cannot be read.
 
     `rows`: with what ingest knows of the videos (`ViewedVideos`). `encoder`: None where shots are not grouped. Into the cache of
     `store` go the views of the videos whose shots make clips, or of all of them (`all_shown`): the others are not looked at again,
-    and are most videos.
+    and are most videos. `known`: shots that the pass of ingest has found, of videos that need none here.
     """
-    result = BatchResult()
-    views = [VideoView.from_json(row["view"]) for row in rows]
-    looked_at = [_looked_at(row["times"], config) for row in rows]
-    of_view = [_shown(view) if config.frames == "sharpest" else [] for view in views]
-    wanted = [sorted({*seen, *shown}) for seen, shown in zip(looked_at, of_view, strict=True)]
-    sets = []
-    for row, ordinals in zip(rows, wanted, strict=True):
-        size = fitted_size(row["width"], row["height"], _pixels(len(ordinals), config), 2)
-        sets.append((row["video_id"], FrameSet(ordinals, Sketch(*size))))
-    read = store.read_beside(sets)
-    for row, seen, shown, ordinals, found in zip(rows, looked_at, of_view, wanted, read, strict=True):
-        if isinstance(found, VideoError):
-            result.rejected.append(Rejected(row["video"], "failed", found.reason, found.detail))
+    of_video: dict[str, BatchResult] = {}
+    for row in rows:
+        found = known.get(row["video_id"]) if known is not None else None
+        if found is not None:
+            of_video[row["video_id"]] = found
+    unread = [row for row in rows if row["video_id"] not in of_video]
+    sets = [sketch_set(row, config) for row in unread]
+    read = store.read_beside([(row["video_id"], sketches) for row, sketches in zip(unread, sets, strict=True)])
+    for row, (ordinals, _), beside in zip(unread, sets, read, strict=True):
+        if isinstance(beside, VideoError):
+            of_video[row["video_id"]] = BatchResult([], [Rejected(row["video"], "failed", beside.reason, beside.detail)])
             continue
-        frames = found.frames
-        place = {ordinal: index for index, ordinal in enumerate(ordinals)}
-        cuts = _cuts(_at(frames, place, seen), seen, config, device)
-        kept: list[Shot] = []
-        for shot in shots_between(cuts, row["times"], row["duration"], frames, ordinals):
-            broken = shot_rule(shot, config.shots)
-            if broken is None:
-                kept.append(shot)
-            else:
-                result.rejected.append(Rejected(shot_id(row["video"], shot.number), "filtered", broken.reason, broken.detail))
-        counts = count_rule([shot.seconds for shot in kept], config.shots) is None
-        embeddings = (
-            encoder.embed([frames[middle(shot, ordinals, row["times"])] for shot in kept]) if encoder and counts else None
+        found = shots_of(row, beside.frames, ordinals, config, encoder, device)
+        if all_shown or makes_clips(row, found.rows, config):
+            store.keep(row["video_id"], beside.of_views)
+        of_video[row["video_id"]] = found
+    results = [of_video[row["video_id"]] for row in rows]
+    return BatchResult([shot for one in results for shot in one.rows], [loss for one in results for loss in one.rejected])
+
+
+def sketch_set(row: Row, config: ClipConfig) -> FrameSet:
+    """The sketches that the shots of one video are found in. `row`: as for `make_shots`."""
+    ordinals = sorted({*_looked_at(row["times"], config), *_shown(row, config)})
+    size = fitted_size(row["width"], row["height"], _pixels(len(ordinals), config), 2)
+    return FrameSet(ordinals, Sketch(*size))
+
+
+def shots_of(
+    row: Row,
+    frames: NDArray[np.uint8],
+    ordinals: Sequence[int],
+    config: ClipConfig,
+    encoder: FrameEncoder | None,
+    device: str = "cpu",
+) -> BatchResult:
+    """Rows of one video's shots that keep the rules on shots, and losses. `frames` uint8 (N, H, W, 3), `ordinals` (N): the set of
+    `sketch_set`."""
+    rejected: list[Rejected] = []
+    seen, shown = _looked_at(row["times"], config), _shown(row, config)
+    place = {ordinal: index for index, ordinal in enumerate(ordinals)}
+    cuts = _cuts(_at(frames, place, seen), seen, config, device)
+    kept: list[Shot] = []
+    for shot in shots_between(cuts, row["times"], row["duration"], frames, ordinals):
+        broken = shot_rule(shot, config.shots)
+        if broken is None:
+            kept.append(shot)
+        else:
+            rejected.append(Rejected(shot_id(row["video"], shot.number), "filtered", broken.reason, broken.detail))
+    counts = count_rule([shot.seconds for shot in kept], config.shots) is None
+    embeddings = encoder.embed([frames[middle(shot, ordinals, row["times"])] for shot in kept]) if encoder and counts else None
+    shots: list[Row] = []
+    for index, shot in enumerate(kept):
+        inside = [ordinal for ordinal in shown if shot.first <= ordinal < shot.stop]
+        shots.append(
+            {
+                "video_id": row["video_id"],
+                "video": row["video"],
+                **asdict(shot),
+                "embedding": embeddings[index].tolist() if embeddings is not None else None,
+                "frames": inside,
+                "sharpness": [sharpness(frames[place[ordinal]]) for ordinal in inside],
+            }
         )
-        shots: list[Row] = []
-        for index, shot in enumerate(kept):
-            inside = [ordinal for ordinal in shown if shot.first <= ordinal < shot.stop]
-            shots.append(
-                {
-                    "video_id": row["video_id"],
-                    "video": row["video"],
-                    **asdict(shot),
-                    "embedding": embeddings[index].tolist() if embeddings is not None else None,
-                    "frames": inside,
-                    "sharpness": [sharpness(frames[place[ordinal]]) for ordinal in inside],
-                }
-            )
-        result.rows.extend(shots)
-        if all_shown or make_clips([row], {row["video_id"]: shots}, config, or_uniform=False).rows:
-            store.keep(row["video_id"], found.of_views)
-    return result
+    return BatchResult(shots, rejected)
+
+
+def makes_clips(row: Row, shots: Sequence[Row], config: ClipConfig) -> bool:
+    """Whether the view of `row` is looked at again where shots decide."""
+    return bool(make_clips([row], {row["video_id"]: shots}, config, or_uniform=False).rows)
 
 
 def shot_id(video: str, number: int) -> str:
@@ -133,8 +160,11 @@ def _at(frames: NDArray[np.uint8], place: Mapping[int, int], ordinals: Sequence[
     return frames if len(ordinals) == len(place) else frames[[place[ordinal] for ordinal in ordinals]]
 
 
-def _shown(view: VideoView) -> list[int]:
-    return sorted({slot.frame for slot in view.slots if slot.frame is not None})
+def _shown(row: Row, config: ClipConfig) -> list[int]:
+    """Frames of the view of which the sharpness is wanted."""
+    if config.frames == "view":
+        return []
+    return sorted({slot.frame for slot in VideoView.from_json(row["view"]).slots if slot.frame is not None})
 
 
 def _pixels(count: int, config: ClipConfig) -> int:

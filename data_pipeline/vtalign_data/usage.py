@@ -14,7 +14,7 @@ class Usage:
     model_calls: responses and a judge's verdicts that were asked for, and rows that were scored. prompt_tokens: of the prompts that
     were answered, each counted whole, however many share a row (a server's prompts are not counted: it does not say).
     generated_tokens: of the responses, with their ends of turn. decodes: passes over video files, of which `probes` counted their
-    frames and `reads` gave `frames` of them (others compared readers); they depend on what is still in memory or in the frame
+    frames and `reads` only gave some (others compared readers); both gave `frames`; they depend on what is still in memory or in the frame
     cache, so that a run that was stopped may count more of them.
     """
 

@@ -8,6 +8,7 @@ from vtalign.video.frames import FrameStore
 from vtalign_data import reversal, shot_pass
 from vtalign_data.config import BuildConfig
 from vtalign_data.embed import FrameEncoder, make_encoder
+from vtalign_data.known_shots import KnownShots
 from vtalign_data.run_encoder import check_same_encoder, run_encoder
 from vtalign_data.runners.task import DEVICE, TOOLS, VIDEO_LM, made, task
 from vtalign_data.runners.tools import WorkTools
@@ -42,9 +43,17 @@ def selected_views(run_stage: RunStage, config: BuildConfig, viewed: list[Row], 
 
 
 def found_shots(
-    run_stage: RunStage, config: BuildConfig, viewed: list[Row], ingested: Stage, frames: FrameStore
+    run_stage: RunStage,
+    config: BuildConfig,
+    viewed: list[Row],
+    ingested: Stage,
+    frames: FrameStore,
+    known: KnownShots | None = None,
 ) -> tuple[list[Row], dict[str, list[Row]] | None]:
-    """The views that could be read, and the shots of each video; all views and None where clips go by the clock."""
+    """The views that could be read, and the shots of each video; all views and None where clips go by the clock.
+
+    `known`: shots that ingest has found already.
+    """
     if config.clips.method == "uniform":
         return viewed, None
     groups = config.clips.groups
@@ -64,6 +73,7 @@ def found_shots(
             encoder,
             DEVICE if config.clips.method == "transnetv2" else "cpu",
             all_shown=config.select.signal == "reversal",
+            known=known,
         ),
         config.batch_size,
         # a video without shots has clips by the clock where the reversal signal chose it

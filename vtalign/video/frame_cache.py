@@ -1,5 +1,6 @@
 """Decoded, resized frames on disk, so that later stages, epochs and evaluations do not decode again."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -9,11 +10,13 @@ import uuid
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from vtalign.errors import InputError
 from vtalign.ids import stable_id
+from vtalign.video.sample import FramePolicy
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,18 @@ class FrameCache:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise InputError(f"{folder}: cannot hold the frame cache: {error.strerror}") from None
+
+    @classmethod
+    def for_policy(cls, folder: Path, reader: str, policy: FramePolicy) -> Self:
+        return cls(folder, reader, policy.max_pixels, policy.multiple, policy.size)
+
+    def kept_bytes(self, video_ids: Iterable[str]) -> int:
+        """What the frames of these videos take of the disk."""
+        total = 0
+        for video_id in video_ids:
+            with contextlib.suppress(OSError):
+                total += self._path(video_id).stat().st_size
+        return total
 
     def held(self, video_id: str) -> set[int]:
         """Indices of the frames that are there."""

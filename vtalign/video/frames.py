@@ -49,7 +49,7 @@ class FrameStore:
         self.root, self.policy, self.reader = Path(root), policy, reader
         self._videos, self._shown = dict(videos), shown or {}
         self.workers, self._owns_workers = workers or DecodeWorkers(1), workers is None
-        self._disk = FrameCache(Path(cache), reader, policy.max_pixels, policy.multiple, policy.size) if cache else None
+        self._disk = FrameCache.for_policy(Path(cache), reader, policy) if cache else None
         self._room = memory_mb * 1024**2
         self._used = 0
         self._memory: OrderedDict[str, dict[int, np.ndarray]] = OrderedDict()  # the longest unused video first

@@ -19,9 +19,9 @@ from vtalign.video.pixels import Sketch
 from vtalign.video.probe import VideoInfo
 from vtalign.video.readers import check_indices, check_reader
 from vtalign.video.sample import FramePolicy
-from vtalign.video.worker_process import WorkerKilled, WorkerProcess
+from vtalign.video.worker_process import NotWaitedFor, WorkerKilled, WorkerProcess
 
-__all__ = ["DecodeLimits", "DecodeWorkers", "FrameSet", "ReadRequest"]
+__all__ = ["DecodeLimits", "DecodeWorkers", "FrameSet", "Plan", "Probed", "ReadRequest"]
 
 Size = tuple[int, int] | FramePolicy | Sketch | None
 """(width, height) in pixels, the policy that decides it, a sketch, or None for the video's own size."""
@@ -35,6 +35,18 @@ class FrameSet(NamedTuple):
 
     indices: Sequence[int]
     size: Size = None
+
+
+Plan = Callable[[VideoInfo], Sequence[FrameSet]]
+"""Which frames of a video are wanted; none where it is to be probed only."""
+
+
+class Probed(NamedTuple):
+    """What a pass found: `info`, and the `frames`, uint8 (N, H, W, 3), of each of the `sets` that it took along."""
+
+    info: VideoInfo
+    sets: list[FrameSet]
+    frames: list[np.ndarray]
 
 
 class ReadRequest(NamedTuple):
@@ -57,8 +69,8 @@ class DecodeWorkers:
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
         self.n, self.limits = n, limits or DecodeLimits()
-        # Passes over files, by kind (`probe`, `read`, `compare`): how many were asked for, the seconds from asking to the answer,
-        # and the frames that reads handed over.
+        # Passes over files, by kind (`probe`, `probe_reading`, `read`, `compare`; a `survey` decodes one frame): how many were asked
+        # for, the seconds from asking to the answer, and the frames that were handed over.
         self.passes: Counter[str] = Counter()
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.frames = 0
@@ -85,6 +97,25 @@ class DecodeWorkers:
         header, _ = self._ask(path, {"do": "probe"})
         return VideoInfo.from_dict(header["info"])
 
+    def probe_reading(self, path: str | Path, plan: Plan) -> Probed:
+        """`probe`, and in the same pass the frames that `plan` wants of the video, if it is as `survey` takes it to be.
+
+        No frames of a long video, or where that pass fails in any way: then what `probe` says holds. Raises VideoError.
+        """
+        try:
+            header, _ = self._ask(path, {"do": "survey"})
+            sets = list(plan(VideoInfo.from_dict(header["info"]))) if header["info"] else []
+            if sets:
+                header, arrays = self._ask(path, {"do": "probe_reading", "sets": _wanted(sets)})
+                with self._lock:
+                    self.frames += sum(map(len, arrays))
+                return Probed(VideoInfo.from_dict(header["info"]), sets if arrays else [], arrays)
+        except NotWaitedFor:
+            raise
+        except VideoError:
+            pass
+        return Probed(self.probe(path), [], [])
+
     def read(self, path: str | Path, indices: Sequence[int], size: Size = None, reader: str = "pyav") -> np.ndarray:
         """uint8 (N, H, W, 3), read-only. Raises VideoError, InputError for a reader that is not installed."""
         [frames] = self.read_sets(path, [FrameSet(indices, size)], reader)
@@ -93,10 +124,7 @@ class DecodeWorkers:
     def read_sets(self, path: str | Path, sets: Sequence[FrameSet], reader: str = "pyav") -> list[np.ndarray]:
         """Like `read`, several sets of frames in one pass over the file."""
         check_reader(reader)
-        for indices, _ in sets:
-            check_indices(indices)
-        wanted = [([int(i) for i in indices], _plain(size)) for indices, size in sets]
-        _, arrays = self._ask(path, {"do": "read", "sets": wanted, "reader": reader})
+        _, arrays = self._ask(path, {"do": "read", "sets": _wanted(sets), "reader": reader})
         if len(arrays) != len(sets):
             raise VideoError(str(path), "crashed", "the decoder process sent no frames")
         with self._lock:
@@ -111,6 +139,10 @@ class DecodeWorkers:
     def map_probe(self, paths: Iterable[str | Path]) -> Iterator[VideoInfo | VideoError]:
         """One result per path, in order; errors are returned."""
         return self._map(self.probe, paths)
+
+    def map_probe_reading(self, paths: Iterable[str | Path], plan: Plan) -> Iterator[Probed | VideoError]:
+        """One result per path, in order; errors are returned. Threads call `plan`. A few results at most wait to be taken."""
+        return self._map(lambda path: self.probe_reading(path, plan), paths)
 
     def map_read(self, requests: Iterable[ReadRequest]) -> Iterator[np.ndarray | VideoError]:
         """One result per request, in order; errors are returned. A few results at most wait to be taken."""
@@ -224,6 +256,15 @@ class DecodeWorkers:
                     future.cancel()
                 self._kill_busy(own)  # or leaving would wait for the slowest of them
                 raise
+
+
+def _wanted(sets: Iterable[FrameSet]) -> list[tuple[list[int], Any]]:
+    """`sets` as a job says them. Raises ValueError for indices that do not rise."""
+    wanted = []
+    for indices, size in sets:
+        check_indices(indices)
+        wanted.append(([int(index) for index in indices], _plain(size)))
+    return wanted
 
 
 def _plain(size: Size) -> dict[str, Any] | tuple[int, int] | None:

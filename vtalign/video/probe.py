@@ -1,5 +1,6 @@
 """What a video file holds, counted rather than believed."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -7,9 +8,14 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from av.packet import Packet
+from av.video.frame import VideoFrame
+
 from vtalign.ids import video_id_of
 from vtalign.video.container import OpenVideo, open_video, quarter_turns
 from vtalign.video.forward import Tally, check_complete, decode_forward
+from vtalign.video.readers import WantedFrames, converted
 from vtalign.video.seeking import LandedWrong, decode_at, is_long, packet_index
 
 if TYPE_CHECKING:
@@ -60,16 +66,71 @@ def probe(path: str | Path, limits: "DecodeLimits") -> VideoInfo:
     return info
 
 
+class CountedPass:
+    """The frames of one whole pass forward, with their ordinals, and what `probe` says of them once it is over."""
+
+    def __init__(self, video: OpenVideo, limits: "DecodeLimits") -> None:
+        self._video, self._limits = video, limits
+        self._tally, self._shape, self._sizes = Tally(), (0, 0, 0), set[tuple[int, int]]()
+
+    def __iter__(self) -> Iterator[tuple[int, VideoFrame]]:
+        for ordinal, frame in enumerate(decode_forward(self._video, self._limits, self._tally)):
+            if ordinal == 0:
+                self._shape = (frame.width, frame.height, quarter_turns(frame))
+            self._sizes.add((frame.width, frame.height))
+            yield ordinal, frame
+
+    def info(self) -> VideoInfo:
+        """Raises VideoError where frames are missing."""
+        sizes = len(self._sizes)
+        warnings = [f"frames come in {sizes} sizes; all are resized like the first"] if sizes > 1 else []
+        return _info(self._video, self._tally, self._shape, "pass", warnings)
+
+
+def survey(path: Path, limits: "DecodeLimits") -> VideoInfo | None:
+    """What `probe` will most likely say, of all packets but only the first frame; None where a pass forward is not its way, or where
+    packets do not tell. Raises VideoError."""
+    with open_video(path, limits) as video:
+        tally = Tally()
+        first: list[VideoFrame] = []
+        index = None if is_long(video, limits) else packet_index(video, tally, _decoding_one(video, first))
+        if index is None or not first:
+            return None
+        [frame] = first
+        tally.without_frame = tally.packets - tally.decoded
+        return _info(video, tally, (frame.width, frame.height, quarter_turns(frame)), "pass", [])
+
+
+def _decoding_one(video: OpenVideo, first: list[VideoFrame]) -> Iterator[Packet]:
+    """All packets; the first frame that comes of them is put into `first`."""
+    for packet in video.container.demux():
+        if packet.is_corrupt:
+            raise video.error("corrupt", "a packet is damaged or cut off")
+        if not first and packet.stream.index == video.stream.index:
+            first.extend(frame for frame in packet.decode()[:1] if isinstance(frame, VideoFrame))
+        yield packet
+
+
+def probe_reading(path: Path, sets: Sequence[WantedFrames], limits: "DecodeLimits") -> tuple[VideoInfo, list[np.ndarray]]:
+    """`probe` of a video that `survey` knows, and `readers.read_sets` of it by the reader pyav, in one pass.
+
+    No frames where the video has fewer than are asked for. Raises VideoError.
+    """
+    with open_video(path, limits) as video:
+        counted = CountedPass(video, limits)
+        gathered = converted(counted, sets)
+        info = counted.info()
+    if any(len(frames) < len(indices) for frames, (indices, _) in zip(gathered, sets, strict=True)):
+        return info, []
+    return info, [np.stack(frames) for frames in gathered]
+
+
 def _probe_frames(video: OpenVideo, limits: "DecodeLimits") -> VideoInfo:
     video.decode_roughly()
-    tally, shape, sizes = Tally(), (0, 0, 0), set()
-    for frame in decode_forward(video, limits, tally):
-        if tally.decoded == 1:
-            shape = (frame.width, frame.height, quarter_turns(frame))
-        sizes.add((frame.width, frame.height))
-    if len(sizes) < 2:
-        return _info(video, tally, shape, "pass", [])
-    return _info(video, tally, shape, "pass", [f"frames come in {len(sizes)} sizes; all are resized like the first"])
+    counted = CountedPass(video, limits)
+    for _ in counted:
+        pass
+    return counted.info()
 
 
 def _probe_packets(video: OpenVideo, limits: "DecodeLimits") -> VideoInfo | None:

@@ -72,16 +72,16 @@ def _read_pyav(path: Path, sets: Sequence[WantedFrames], limits: "DecodeLimits")
         index = packet_index(video, Tally()) if is_long(video, limits) else None
         if index is not None and max(places) < len(index.pts):
             try:
-                return _converted(decode_at(video, index, sorted(places), limits), sets, places)
+                return converted(decode_at(video, index, sorted(places), limits), sets)
             except LandedWrong:
                 pass  # read forward below, which needs no seek
     with open_video(path, limits) as video:
-        return _converted(_until(enumerate(decode_forward(video, limits)), max(places)), sets, places)
+        return converted(_until(enumerate(decode_forward(video, limits)), max(places)), sets)
 
 
-def _converted(frames: Iterable[tuple[int, VideoFrame]], sets: Sequence[WantedFrames], places: Places) -> Gathered:
+def converted(frames: Iterable[tuple[int, VideoFrame]], sets: Sequence[WantedFrames]) -> Gathered:
     """`frames`: with their ordinals, rising; those that no set holds are not converted."""
-    pixels, gathered = FramePixels([size for _, size in sets]), _nothing(sets)
+    places, pixels, gathered = _places(sets), FramePixels([size for _, size in sets]), _nothing(sets)
     for ordinal, frame in frames:
         if ordinal in places:
             for number, rgb in zip(places[ordinal], pixels.rgb(frame, places[ordinal]), strict=True):

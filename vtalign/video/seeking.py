@@ -1,7 +1,7 @@
 """Keyframe seeks for long videos, every frame verified by its timestamp."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,11 +36,14 @@ def is_long(video: OpenVideo, limits: "DecodeLimits") -> bool:
     return (video.stated_duration or 0.0) > limits.seek_beyond_s
 
 
-def packet_index(video: OpenVideo, tally: Tally) -> PacketIndex | None:
-    """Demux the whole file without decoding it; None where packets carry no usable times. Raises VideoError on damage."""
+def packet_index(video: OpenVideo, tally: Tally, packets: Iterable[Packet] | None = None) -> PacketIndex | None:
+    """Demux the whole file without decoding it; None where packets carry no usable times. Raises VideoError on damage.
+
+    `packets`: all of the file, from the first on, where the caller demuxes it.
+    """
     shown: list[int | None] = []
     keys: list[int] = []
-    for packet in video.container.demux():
+    for packet in video.container.demux() if packets is None else packets:
         note_packet(video, packet, tally)
         if packet.stream.index != video.stream.index or not packet.size or packet.is_discard:
             continue

@@ -20,7 +20,7 @@ from vtalign.errors import InputError, VideoError
 from vtalign.video.compare import compare_readers
 from vtalign.video.limits import DecodeLimits
 from vtalign.video.pixels import Fit, Sketch, TargetSize
-from vtalign.video.probe import probe
+from vtalign.video.probe import probe, probe_reading, survey
 from vtalign.video.readers import WantedFrames, read_sets
 
 # The parent kills a late worker; this is for a worker whose parent is gone.
@@ -89,15 +89,24 @@ def _do(job: dict[str, Any], path: Path, limits: DecodeLimits) -> Answer:
     match job["do"]:
         case "probe":
             return {"info": probe(path, limits).to_dict()}, []
+        case "survey":
+            guess = survey(path, limits)
+            return {"info": guess and guess.to_dict()}, []
+        case "probe_reading":
+            info, arrays = probe_reading(path, _sets(job), limits)
+            return {"info": info.to_dict(), "shapes": [frames.shape for frames in arrays]}, arrays
         case "read":
-            sets = [WantedFrames(indices, _size(size)) for indices, size in job["sets"]]
-            arrays = read_sets(path, sets, limits, job["reader"])
+            arrays = read_sets(path, _sets(job), limits, job["reader"])
             return {"shapes": [frames.shape for frames in arrays]}, arrays
         case "compare":
             found = compare_readers(path, job["reader"], job["frames"], limits, sample=job["sample"])
             return {"differences": [asdict(difference) for difference in found]}, []
         case other:
             raise ValueError(f"unknown job {other!r}")
+
+
+def _sets(job: dict[str, Any]) -> list[WantedFrames]:
+    return [WantedFrames(indices, _size(size)) for indices, size in job["sets"]]
 
 
 def _size(size: dict[str, Any] | list[int] | None) -> TargetSize:

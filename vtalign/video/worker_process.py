@@ -34,6 +34,10 @@ class WorkerKilled(Exception):
         self.error = error
 
 
+class NotWaitedFor(VideoError):
+    """Nobody waits for the answer any more: the decoder process was ended by `WorkerProcess.kill`."""
+
+
 class WorkerProcess:
     """One decoder process. A job that kills it, or that it cannot finish in time, raises VideoError and leaves it dead."""
 
@@ -137,16 +141,20 @@ class WorkerProcess:
 
     def _death(self, path: str) -> VideoError | WorkerKilled:
         """Why the process closed its socket while it worked on `path`."""
+        ended_by_us = self._ended_by_us
         try:
             code = self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            self._ended_by_us, code = True, -signal.SIGKILL
-        ended_by_us = self._ended_by_us
-        self.stop()
+            return VideoError(path, "crashed", "the decoder process closed its connection")
+        finally:
+            self.stop()
         if code == -signal.SIGALRM:
             return VideoError(path, "timeout", f"not done after {self._limits.timeout_s:g} s")
         if code >= 0:
             return VideoError(path, "crashed", f"the decoder process ended with exit code {code}")
         name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
-        error = VideoError(path, "crashed", f"the decoder process was ended by {name}")
-        return WorkerKilled(error) if code == -signal.SIGKILL and not ended_by_us else error
+        said = f"the decoder process was ended by {name}"
+        if ended_by_us:
+            return NotWaitedFor(path, "crashed", said)
+        error = VideoError(path, "crashed", said)
+        return WorkerKilled(error) if code == -signal.SIGKILL else error

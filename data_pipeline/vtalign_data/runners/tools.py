@@ -70,4 +70,5 @@ class WorkTools:
 
 def _decoded(workers: DecodeWorkers) -> Usage:
     passes = workers.passes
-    return Usage(decodes=passes.total(), probes=passes["probe"], reads=passes["read"], frames=workers.frames)
+    probes = passes["probe"] + passes["probe_reading"]
+    return Usage(decodes=passes.total() - passes["survey"], probes=probes, reads=passes["read"], frames=workers.frames)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from vtalign.errors import InputError, VideoError
-from vtalign.video.isolated import DecodeLimits, DecodeWorkers, FrameSet, ReadRequest
-from vtalign.video.probe import probe
+from vtalign.video.isolated import DecodeLimits, DecodeWorkers, FrameSet, Probed, ReadRequest
+from vtalign.video.probe import VideoInfo, probe
 from vtalign.video.readers import read_frames
 from vtalign.video.sample import FramePolicy
 
@@ -270,3 +270,39 @@ def test_passes_are_counted_by_kind(clips: dict[str, Path]) -> None:
             pool.read(path, [99])
         assert pool.passes == {"probe": 1, "read": 3, "compare": 1} and pool.frames == 4
         assert pool.seconds.keys() == pool.passes.keys() and min(pool.seconds.values()) > 0
+
+
+def test_one_pass_gives_what_a_probe_and_a_read_give(clips: dict[str, Path], tmp_path: Path) -> None:
+    path, told = clips["open_gop.mp4"], []
+
+    def plan(guess: VideoInfo) -> list[FrameSet]:
+        told.append(guess)
+        return [FrameSet([1, guess.frames - 1], (32, 16)), FrameSet([4])]
+
+    with DecodeWorkers(1, LIMITS) as pool:
+        info, sets, frames = pool.probe_reading(path, plan)
+        assert told == [info] == [pool.probe(path)] and sets == plan(info)
+        for found, right in zip(frames, pool.read_sets(path, sets), strict=True):
+            assert (found == right).all()
+        assert pool.passes == {"survey": 1, "probe_reading": 1, "probe": 1, "read": 1} and pool.frames == 6
+        # whatever is wrong with the pass, a probe says what is wrong with the video
+        for wanted in ([FrameSet([0, 60])], [FrameSet([0], (10**6, 10**6))], []):
+            assert pool.probe_reading(path, lambda _, wanted=wanted: wanted) == (info, [], [])
+        text = tmp_path / "text.mp4"
+        text.write_text("no video")
+        missing, broken, good = pool.map_probe_reading([tmp_path / "none.mp4", text, path], plan)
+        assert [missing.reason, broken.reason, good.info] == ["missing", "not_a_video", info]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sees in /proc which file a process has open")
+def test_whoever_stops_waiting_for_one_pass_does_not_wait_for_a_probe(clips: dict[str, Path], endless: Path) -> None:
+    good = clips["closed_gop.mp4"]
+    with DecodeWorkers(1, DecodeLimits(timeout_s=30)) as pool:
+        results = pool.map_probe_reading([good, endless, good, good], lambda _: [FrameSet([0])])
+        first = next(results)
+        assert isinstance(first, Probed) and first.info.frames == 60
+        _wait(lambda: any(endless in {link.resolve() for link in Path(f"/proc/{pid}/fd").iterdir()} for pid in pool.pids))
+        begun = time.monotonic()
+        results.close()
+        assert time.monotonic() - begun < 10 and pool.passes["probe"] == 0
+        assert pool.probe(good).frames == 60

@@ -9,8 +9,9 @@ import pytest
 from vtalign.errors import VideoError
 from vtalign.ids import file_hash, stable_id
 from vtalign.video.limits import DecodeLimits
-from vtalign.video.probe import VideoInfo, probe
-from vtalign.video.readers import read_frames
+from vtalign.video.pixels import Fit, Sketch
+from vtalign.video.probe import VideoInfo, probe, probe_reading, survey
+from vtalign.video.readers import WantedFrames, read_frames, read_sets
 
 from .conftest import KINDS
 from .numbered_clips import number_of
@@ -102,3 +103,33 @@ def _number_at(kind: str, time: float) -> int:
     """The number of the frame that the whole clip shows at `time`."""
     times = KINDS[kind].get("times") or [i / KINDS[kind].get("rate", 10) for i in range(60)]
     return min(range(60), key=lambda i: abs(times[i] - time))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_pass_probes_and_reads(clips: dict[str, Path], kind: str) -> None:
+    sets = [WantedFrames([0, 7, 8, 59], Sketch(24, 16)), WantedFrames([3, 8, 30], Fit(1024, 8))]
+    info, frames = probe_reading(clips[kind], sets, LIMITS)
+    assert info == probe(clips[kind], LIMITS)
+    for found, right in zip(frames, read_sets(clips[kind], sets, LIMITS), strict=True):
+        assert found.shape == right.shape and (found == right).all()
+
+
+def test_one_pass_gives_no_frames_of_a_video_that_has_fewer(clips: dict[str, Path]) -> None:
+    sets = [WantedFrames([0, 1], None), WantedFrames([59, 60], None)]
+    assert probe_reading(clips["vp9.webm"], sets, LIMITS) == (probe(clips["vp9.webm"], LIMITS), [])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_packets_tell_what_a_probe_finds(clips: dict[str, Path], kind: str) -> None:
+    guess = survey(clips[kind], LIMITS)
+    # packets of B frames in an AVI have times that frames have not
+    assert (guess == probe(clips[kind], LIMITS)) == (kind != "h264.avi")
+
+
+def test_packets_of_a_long_video_are_all_that_a_probe_reads(clips: dict[str, Path]) -> None:
+    assert survey(clips["vp9.webm"], DecodeLimits(seek_beyond_s=1)) is None
+
+
+def test_a_turned_video_is_surveyed_upright(shared_data: Path) -> None:
+    path = shared_data / "clips" / "decord_rot90.mov"
+    assert survey(path, LIMITS) == probe(path, LIMITS)
