@@ -31,7 +31,7 @@ class FeatureStore:
     in other batches than the run that was killed).
     """
 
-    def __init__(self, room_mb: int = 512) -> None:
+    def __init__(self, room_mb: int = 1024) -> None:
         self._room = room_mb * 1024**2
         self._held: dict[VideoView, Any] = {}
 
@@ -71,7 +71,7 @@ class PatchStore:
     unused go first.
     """
 
-    def __init__(self, room_mb: int = 512) -> None:
+    def __init__(self, room_mb: int = 1024) -> None:
         self._room = room_mb * 1024**2
         self._held: OrderedDict[PatchKey, Any] = OrderedDict()
         self._behind: Any = None
@@ -98,9 +98,9 @@ class PatchStore:
             else:
                 self._held[key] = copied(features)
                 self._room -= _bytes(features)
-        while self._room < 0:
-            _, dropped = self._held.popitem(last=False)
-            self._room += _bytes(dropped)
+            while self._room < 0:
+                _, dropped = self._held.popitem(last=False)
+                self._room += _bytes(dropped)
 
 
 def _bytes(features: Any) -> int:

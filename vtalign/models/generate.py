@@ -152,9 +152,9 @@ def _read(
         column = int(is_open[place.row].sum())
         owner[place.row, column], is_open[place.row, column], sees[place.row, column, place.prompt] = index, True, True
     sees[~is_open, 0] = True  # a query without any key is not a number
-    # Behind the largest position, as `generate()` does it. Where positions are the library's own, a long video may reach beyond
-    # the text that follows it; in all other cases the last token has the largest.
-    position = np.array([int(prompt.positions.max()) + 1 for prompt in prompts])[owner]
+    # Behind the last token, as `generate()` and `layout` do it. It has the largest position but where positions are the library's
+    # own: there a long video may reach beyond the text that follows it.
+    position = np.array([int(prompt.positions[:, -1].max()) + 1 for prompt in prompts])[owner]
     slots = _Slots(*(torch.from_numpy(array).to(device) for array in (owner, is_open, position, sees)))
     return logits_KV[torch.from_numpy(number[rows, ends][owner]).to(device)], cache, slots, len(layout.positions)
 

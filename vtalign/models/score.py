@@ -58,8 +58,9 @@ class RowComparison:
         self._held.update({index: first for index, first in zip(indices, firsts, strict=True) if index in self._awaited})
         for index in indices:
             for other in sorted(self._awaited.get(index, set()) & self._held.keys()):
-                row, base = (index, other) if self._against.get(index) == other else (other, index)
-                self._divergences[row] = self._compare(self._held[base], self._held[row])
+                for row, base in ((index, other), (other, index)):
+                    if self._against.get(row) == base:
+                        self._divergences[row] = self._compare(self._held[base], self._held[row])
                 self._settle(index, other)
                 self._settle(other, index)
 

@@ -128,7 +128,7 @@ class VideoLM:
         results: dict[int, list[ResponseScore]] = {}
         features = PatchStore()
         with _evaluating(self.model):
-            for chosen in row_batches(rows, batch_size):
+            for chosen in row_batches(rows, batch_size, against):
                 batch = build_batch(self.parts, [rows[index] for index in chosen], source)
                 batch = replace(batch, visual=features.fill(self.model, batch.visual))
                 scores, firsts = score_batch(self.model, batch.to(self.device))

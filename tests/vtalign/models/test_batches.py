@@ -27,15 +27,29 @@ def test_prompts_of_a_view_stand_side_by_side_the_short_first() -> None:
 def test_a_row_of_many_responses_is_read_apart_from_rows_of_one() -> None:
     """A preference group as it is scored: all responses on the clean view, the chosen one on each perturbed view."""
     rows = [_row(CLEAN, 12), *(_row(view, 1) for view in MOVED), _row(OTHER, 12)]
-    assert row_batches(rows, 16) == [[1, 2, 3], [0, 4]]
+    assert row_batches(rows, 16) == [[0, 4], [1, 2, 3]]
+
+
+def test_rows_that_are_compared_stand_close_though_one_shows_fewer_frames() -> None:
+    rows, against = [], {}
+    for number in range(40):
+        view = make_plain_view(f"v{number}", 8)
+        moved, dropped = view.with_contents([1, 0, 2, 3, 4, 5, 6, 7]), make_plain_view(f"v{number}", 4)
+        rows += [_row(view, 2), _row(moved, 1), _row(dropped, 1)]
+        against |= {3 * number + 1: 3 * number, 3 * number + 2: 3 * number}
+    of_row = {index: number for number, batch in enumerate(row_batches(rows, 6, against)) for index in batch}
+    assert len(of_row) == 120
+    assert max(abs(of_row[row] - of_row[base]) for row, base in against.items()) < 6
+    alone = {index: number for number, batch in enumerate(row_batches(rows, 6)) for index in batch}
+    assert max(abs(alone[row] - alone[base]) for row, base in against.items()) > 10, "by length alone they are far apart"
 
 
 def test_responses_of_a_batch_are_no_more_than_rows_have_on_average() -> None:
     rows = [_row(make_plain_view(f"v{at}", 8), 10 if at < 4 else 1) for at in range(8)]  # 44 responses of 8 rows: 22 for 4 rows
-    assert row_batches(rows, 4) == [[4, 5, 6, 7], [0, 1], [2, 3]]
+    assert row_batches(rows, 4) == [[0, 1], [2, 3], [4, 5, 6, 7]]
     alike = [_row(make_plain_view(f"v{at}", 8), 10) for at in range(8)]
     assert row_batches(alike, 4) == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert row_batches([_row(CLEAN, 40), _row(OTHER, 1)], 1) == [[1], [0]]
+    assert row_batches([_row(CLEAN, 40), _row(OTHER, 1)], 1) == [[0], [1]]
 
 
 def test_questions_about_one_view_stay_together() -> None:

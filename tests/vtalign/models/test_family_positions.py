@@ -14,6 +14,7 @@ from .plain_transformers import (
     TWO,
     LoadLM,
     MakeView,
+    by_generate,
     largest_error,
     original_positions,
     processor_inputs,
@@ -92,6 +93,20 @@ def test_scores_at_either_positions(family: str, positions: str, load: LoadLM, f
     assert largest_error(branch_logps(lm.model, batch), reference) < 1e-5
     assert largest_error(branch_logps(lm.model, build_batch(other.parts, [row], frames)), reference) > 0.1
     assert lm.fingerprint != other.fingerprint
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl"])
+def test_responses_at_the_librarys_positions_are_those_of_generate(
+    family: str, load: LoadLM, frames: FrameSource, make_view: MakeView
+) -> None:
+    """The text behind these videos ends before they do."""
+    lm = load(family, "library")
+    prompts = [Prompt((make_view(f"video-{name}", 48, 0.5), words)) for name in "abcd" for words in ("what ?", "who", ".")]
+    requests = [Request(prompt, max_new_tokens=8) for prompt in prompts]
+    encoded = encode_prompts(lm.parts, prompts, frames)[0]
+    assert all(prompt.positions.max() > prompt.positions[:, -1].max() for prompt in encoded)
+    assert lm.generate(requests, frames) == [by_generate(lm, request, frames) for request in requests]
 
 
 @torch.no_grad()

@@ -217,3 +217,15 @@ def test_comparisons_that_mean_nothing_are_refused(lm: VideoLM, source: FrameSou
     for against in ({2: 0}, {1: 1}):
         with pytest.raises(InputError, match=r"rows \d and \d cannot be compared: they must be two rows with the same first"):
             lm.score(rows, source, against=against)
+
+
+def test_two_rows_compared_with_each_other(lm: VideoLM, source: FrameSource, make_view: MakeView) -> None:
+    views = [make_view("video-a", 4), make_view("video-a", 4).with_contents([3, 2, 1, 0])]
+    rows = [Row(Prompt((view, QUESTIONS[0])), RESPONSES[:1]) for view in views]
+    one_way = [lm.score(rows, source, against={row: 1 - row})[row][0] for row in (0, 1)]
+    for size in (1, 2):
+        both = [scores[0] for scores in lm.score(rows, source, against={0: 1, 1: 0}, batch_size=size)]
+        for found, expected in zip(both, one_way, strict=True):
+            assert found.first_token_kl == pytest.approx(expected.first_token_kl, abs=1e-5)
+            assert found.token_divergences == pytest.approx(expected.token_divergences, abs=1e-5)
+    assert one_way[0].first_token_kl != pytest.approx(one_way[1].first_token_kl, abs=1e-4)
