@@ -24,6 +24,7 @@ from vtalign_data.known_shots import KnownShots
 from vtalign_data.runners.task import WORKERS, made
 from vtalign_data.stage import Row
 
+_FOLDER = "frames.tmp"
 _MUCH = 8 * 2**30  # bytes of frames of which a user is told beforehand
 
 Shown = Mapping[str, Sequence[int]]
@@ -39,7 +40,8 @@ class RunFrames:
         self.folder: Path | None = None
         if config.frame_cache != "none":
             # workers may have another working directory
-            self.folder = (config.frame_cache or config.out / "frames.tmp").resolve()
+            self.folder = (config.frame_cache or config.out / _FOLDER).resolve()
+        self._of_the_run = (config.out / _FOLDER).resolve()
         self.known = KnownShots((config.out / "shots.tmp").resolve())
 
     def open_folder(self) -> Path | None:
@@ -78,8 +80,8 @@ class RunFrames:
     def remove(self) -> None:
         """For the end of a build: nothing is shown any more."""
         self.known.remove()
-        if self.own and self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if self.own or self.folder != self._of_the_run:  # the user may have named it
+            shutil.rmtree(self._of_the_run, ignore_errors=True)  # also where a run that was killed had no other place
 
     def _tell_need(self, need: int) -> None:
         assert self.folder is not None

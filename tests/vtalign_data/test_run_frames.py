@@ -233,6 +233,16 @@ def test_where_frames_are_kept(tmp_path: Path) -> None:
     assert folder(str(tmp_path / "a")) == (tmp_path / "a").resolve() and folder("./none") == Path("none").resolve()
 
 
+def test_frames_that_a_killed_run_left_go_though_the_next_one_keeps_its_own_elsewhere(tmp_path: Path) -> None:
+    for cache in ("none", str(tmp_path / "kept"), str(tmp_path / "out" / "frames.tmp")):
+        config = BuildConfig(videos=tmp_path, model="m", out=tmp_path / "out", frame_cache=cache)  # type: ignore[arg-type]
+        left = tmp_path / "out" / "frames.tmp" / "a.npz"
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.touch()
+        RunFrames(config, print).remove()
+        assert left.is_file() == ("frames.tmp" in cache), "what the user names is kept"
+
+
 def test_a_machine_that_does_not_see_the_run_keeps_no_frames(tmp_path: Path) -> None:
     """They would never be removed there."""
     arguments = (tmp_path, {}, FramePolicy(), "pyav", DecodeWorkers(1))

@@ -14,7 +14,13 @@ INTERRUPTED = 130
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # What is left of it in other libraries' errors; the second is torch's, when less of a file was written than it gave out, and the
 # last is SQLite's.
-_DISK_FULL_WORDS = ("No space left on device", "inline_container.cc", "Disk quota exceeded", "database or disk is full")
+_DISK_FULL_WORDS = (
+    "No space left on device",
+    "No usable temporary directory",
+    "inline_container.cc",
+    "Disk quota exceeded",
+    "database or disk is full",
+)
 
 
 def run_command(command: Callable[[], object], *, show_traceback: bool) -> int:

@@ -71,9 +71,11 @@ class FrameCache:
         return {index: arrays[1][at[index]].copy() for index in wanted if index in at}
 
     def add(self, video_id: str, frames: dict[int, np.ndarray]) -> None:
-        """Keep more frames of a video, beside those that are there; none, and a warning once, where the disk has no room."""
+        """Keep more frames of a video, beside those of their size that are there; none, and a warning once, where the disk has no room."""
         arrays = self._read(video_id, "indices", "frames")
         old = dict(zip(arrays[0].tolist(), arrays[1], strict=True)) if arrays else {}
+        if {frame.shape for frame in old.values()} != {frame.shape for frame in frames.values()}:
+            old = {}  # a video whose frames come in several sizes, read in parts
         merged = dict(sorted({**old, **frames}.items()))
         path = self._path(video_id)
         partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
@@ -101,7 +103,7 @@ class FrameCache:
                 return [archive[name] for name in names]
         except FileNotFoundError:
             return []
-        except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError) as error:
+        except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError, RuntimeError) as error:
             logger.warning("%s: damaged frame cache entry, decoding again (%s)", path, error)
             return []
 

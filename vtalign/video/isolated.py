@@ -5,7 +5,7 @@ import threading
 import time
 import weakref
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
@@ -163,7 +163,8 @@ class DecodeWorkers:
         self._lock = threading.Lock()
         self._free = threading.Semaphore(self.n)
         self._idle: list[WorkerProcess] = []
-        self._busy: dict[WorkerProcess, int] = {}  # and the threads that wait for them
+        self._busy: dict[WorkerProcess, threading.Event | None] = {}  # and what the map that waits for each will be left by
+        self._thread = threading.local()
         self._workers: list[WorkerProcess] = []
         self._finalizer = weakref.finalize(self, _stop, self._workers, self._owner)
 
@@ -183,7 +184,7 @@ class DecodeWorkers:
                 raise killed.error from None
 
     def _ask_one(self, path: str | Path, job: dict[str, Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
-        worker = self._take()
+        worker = self._take(str(path))
         begun = time.monotonic()
         kind: str | None = str(job["do"])
         try:
@@ -194,13 +195,16 @@ class DecodeWorkers:
         finally:
             self._give_back(worker, kind, time.monotonic() - begun)
 
-    def _take(self) -> WorkerProcess:
+    def _take(self, path: str) -> WorkerProcess:
         with self._lock:
+            left: threading.Event | None = getattr(self._thread, "left", None)
+            if left is not None and left.is_set():
+                raise NotWaitedFor(path, "crashed", "nobody waits for the answer")
             worker = self._idle_worker()
             if worker is None:
                 worker = WorkerProcess(self.limits)
                 self._workers.append(worker)
-            self._busy[worker] = threading.get_ident()
+            self._busy[worker] = left
             return worker
 
     def _idle_worker(self) -> WorkerProcess | None:
@@ -227,11 +231,12 @@ class DecodeWorkers:
         worker.stop()
         self._workers.remove(worker)
 
-    def _kill_busy(self, threads: Container[int]) -> None:
-        """End what `threads` wait for, and nothing that others asked for: a map may be left by the garbage collector, at any time."""
+    def _leave(self, left: threading.Event) -> None:
+        """End what the map of `left` waits for, and nothing that others asked for: the garbage collector may leave a map at any time."""
         with self._lock:
-            for worker, thread in self._busy.items():
-                if thread in threads:
+            left.set()
+            for worker, of in self._busy.items():
+                if of is left:
                     worker.kill()
 
     def _map(self, call: Callable[[J], T], jobs: Iterable[J]) -> Iterator[T | VideoError]:
@@ -241,9 +246,13 @@ class DecodeWorkers:
             except VideoError as error:
                 return error.with_traceback(None)  # which would hold on to frames
 
-        own: set[int] = set()
+        left = threading.Event()
+
+        def belong() -> None:
+            self._thread.left = left
+
         waiting: deque[Future[T | VideoError]] = deque()
-        with ThreadPoolExecutor(self.n, "decode", initializer=lambda: own.add(threading.get_ident())) as threads:
+        with ThreadPoolExecutor(self.n, "decode", initializer=belong) as threads:
             try:
                 for job in jobs:
                     waiting.append(threads.submit(guarded, job))
@@ -254,7 +263,7 @@ class DecodeWorkers:
             except (KeyboardInterrupt, GeneratorExit):
                 for future in waiting:
                     future.cancel()
-                self._kill_busy(own)  # or leaving would wait for the slowest of them
+                self._leave(left)  # or leaving would wait for the slowest of them
                 raise
 
 

@@ -56,22 +56,23 @@ class FramePixels:
     def __init__(self, sizes: Sequence[TargetSize]) -> None:
         self._sizes, self._whole = tuple(sizes), VideoReformatter()
         self._sketchers = {number: VideoReformatter() for number, size in enumerate(sizes) if isinstance(size, Sketch)}
-        self._shown: dict[int, tuple[int, int]] = {}
+        self._sides: tuple[int, int] | None = None
+
+    def see(self, frame: VideoFrame) -> None:
+        """Hear of a frame. The first one that is seen decides the height and width of all, whichever are wanted."""
+        if self._sides is None:
+            self._sides = (frame.height, frame.width) if quarter_turns(frame) % 2 else (frame.width, frame.height)
 
     def rgb(self, frame: VideoFrame, wanted: Sequence[int]) -> list[np.ndarray]:
-        """uint8 (H, W, 3) in each of the `wanted` sizes (their numbers), the rotation tag applied.
-
-        All frames of a size get the height and width that its first one leads to.
-        """
+        """uint8 (H, W, 3) in each of the `wanted` sizes (their numbers), the rotation tag applied."""
+        self.see(frame)
+        assert self._sides is not None
         turns = quarter_turns(frame)
         plain = any(number not in self._sketchers for number in wanted)
         rgb = self._whole.reformat(frame, format="rgb24", threads=1).to_ndarray() if plain else None
         found = []
         for number in wanted:
-            if number not in self._shown:
-                sides = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
-                self._shown[number] = target_size(*sides, self._sizes[number])
-            width, height = self._shown[number]
+            width, height = target_size(*self._sides, self._sizes[number])
             stored = (height, width) if turns % 2 else (width, height)
             if number in self._sketchers:
                 small = self._sketchers[number].reformat(frame, *stored, format="rgb24", interpolation="AREA", threads=1)

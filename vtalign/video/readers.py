@@ -83,6 +83,7 @@ def converted(frames: Iterable[tuple[int, VideoFrame]], sets: Sequence[WantedFra
     """`frames`: with their ordinals, rising; those that no set holds are not converted."""
     places, pixels, gathered = _places(sets), FramePixels([size for _, size in sets]), _nothing(sets)
     for ordinal, frame in frames:
+        pixels.see(frame)
         if ordinal in places:
             for number, rgb in zip(places[ordinal], pixels.rgb(frame, places[ordinal]), strict=True):
                 gathered[number].append(rgb)

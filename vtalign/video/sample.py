@@ -81,7 +81,7 @@ def sample(info: "VideoInfo", policy: FramePolicy) -> VideoView:
         # More slots than frames: hold each for as long as it is on screen; otherwise both ends are shown.
         step = info.duration / n if n > len(times) else times[-1] / (n - 1)
         targets = [k * step for k in range(n)]
-    return VideoView(_slots(info, targets, step), round(1 / step, 6))
+    return VideoView(_slots(info, targets, step), max(round(1 / step, 6), 1e-6))  # a clock may jump by years
 
 
 def _slots(info: "VideoInfo", targets: list[float], step: float) -> tuple[Slot, ...]:

@@ -73,6 +73,34 @@ class WorkerProcess:
         Raises VideoError, InputError where the job itself cannot be done, RunFailed where no decoder process can be started, and
         WorkerKilled.
         """
+        try:
+            return self._converse(path, job)
+        except (VTAlignError, WorkerKilled):
+            raise
+        except BaseException:  # Ctrl-C, no memory: an answer that was not taken must not become that to the next job
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Kill the process and reap it."""
+        self._ended_by_us = True
+        with contextlib.suppress(OSError):
+            self._connection.close()
+        self._process.kill()
+        self._process.wait()
+        self._stderr.close()
+
+    def kill(self) -> None:
+        """End the process while another thread may be waiting for its answer; that thread sees it crash."""
+        self._ended_by_us = True
+        self._process.kill()
+
+    def abandon(self) -> None:
+        """After a fork: let go of the socket of a process that is the parent's, not ours."""
+        with contextlib.suppress(OSError):
+            self._connection.close()
+
+    def _converse(self, path: str, job: dict[str, Any]) -> tuple[dict[str, Any], list[np.ndarray]]:
         self._await_ready()
         deadline = time.monotonic() + self._limits.timeout_s
         try:
@@ -94,25 +122,6 @@ class WorkerProcess:
         if "reason" in header:
             raise VideoError(path, header["reason"], header["detail"])
         return header, arrays
-
-    def stop(self) -> None:
-        """Kill the process and reap it."""
-        self._ended_by_us = True
-        with contextlib.suppress(OSError):
-            self._connection.close()
-        self._process.kill()
-        self._process.wait()
-        self._stderr.close()
-
-    def kill(self) -> None:
-        """End the process while another thread may be waiting for its answer; that thread sees it crash."""
-        self._ended_by_us = True
-        self._process.kill()
-
-    def abandon(self) -> None:
-        """After a fork: let go of the socket of a process that is the parent's, not ours."""
-        with contextlib.suppress(OSError):
-            self._connection.close()
 
     def _await_ready(self) -> None:
         if self._ready:

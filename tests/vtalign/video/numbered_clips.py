@@ -56,3 +56,27 @@ def write_numbered(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def write_resized(path: Path, parts: Sequence[tuple[tuple[int, int], int]]) -> Path:
+    """Write frames 0, 1, .. of a transport stream whose pictures change their size, as adaptive streams do: (size, frames) of each part."""
+    rate = Fraction(1, 25)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        (stream.width, stream.height), stream.pix_fmt = parts[0][0], "yuv420p"
+        stream.codec_context.time_base = rate
+        number = 0
+        for (width, height), frames in parts:
+            coder = av.CodecContext.create("libx264", "w")
+            coder.width, coder.height, coder.pix_fmt, coder.time_base, coder.framerate = width, height, "yuv420p", rate, 25
+            coder.options = {"threads": "1", "bf": "0"}
+            packets = []
+            for _ in range(frames):
+                frame = av.VideoFrame.from_ndarray(numbered_frame(number, width, height), format="rgb24")
+                frame.pts, frame.time_base = number, rate
+                packets += coder.encode(frame)
+                number += 1
+            for packet in [*packets, *coder.encode(None)]:
+                packet.stream = stream
+                container.mux(packet)
+    return path

@@ -46,7 +46,14 @@ def test_any_id_stays_inside_the_folder(tmp_path: Path, video_id: str) -> None:
     assert entry(tmp_path).is_relative_to(tmp_path / "cache")
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
+def test_frames_of_another_size_take_the_place_of_those_that_are_there(tmp_path: Path) -> None:
+    cache = FrameCache(tmp_path, "pyav", 1024, 16)
+    cache.add("video-1", frames(1, 2))
+    cache.add("video-1", {3: np.zeros((6, 4, 3), np.uint8)})
+    assert cache.held("video-1") == {3}
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "encrypted"])
 def test_a_damaged_entry_is_as_if_it_were_not_there(tmp_path: Path, damage: str) -> None:
     cache = FrameCache(tmp_path, "pyav", 1024, 16)
     cache.add("video-1", frames(1, 2))
@@ -54,7 +61,9 @@ def test_a_damaged_entry_is_as_if_it_were_not_there(tmp_path: Path, damage: str)
     data = bytearray(path.read_bytes())
     middle = data.rindex(bytes([2] * 60)) + 10  # inside the pixels of frame 2
     data[middle] ^= 255
-    path.write_bytes({"cut": bytes(data[: len(data) // 2]), "flip": bytes(data), "empty": b""}[damage])
+    whole = bytearray(path.read_bytes())
+    whole[whole.index(b"PK\x01\x02") + 8] |= 1  # the flag of the first entry that says it is encrypted
+    path.write_bytes({"cut": bytes(data[: len(data) // 2]), "flip": data, "empty": b"", "encrypted": whole}[damage])
     assert cache.get("video-1", [1, 2]) == {}
     cache.add("video-1", frames(1, 2))
     assert sorted(cache.get("video-1", [1, 2])) == [1, 2]

@@ -115,6 +115,42 @@ def test_what_somebody_kills_is_done_again_once(endless: Path, clips: dict[str, 
         assert pool.probe(clips["closed_gop.mp4"]).frames == 60
 
 
+def test_an_answer_that_was_not_waited_for_is_not_that_to_the_next_job(endless: Path, clips: dict[str, Path]) -> None:
+    """Ctrl-C in a notebook, where the pool lives on."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    with DecodeWorkers(1, DecodeLimits(timeout_s=5)) as pool:
+        try:
+            for first in (True, False):  # while the process starts, and while it works
+                signal.setitimer(signal.ITIMER_REAL, 0.01 if first else 0.5)
+                with pytest.raises(KeyboardInterrupt):
+                    pool.probe(endless)
+                assert number_of(pool.read(clips["closed_gop.mp4"], [7])[0]) == 7
+        finally:
+            signal.signal(signal.SIGALRM, before)
+
+
+def test_a_map_that_is_left_while_it_plans_starts_no_more_work(endless: Path, clips: dict[str, Path]) -> None:
+    planning, go_on = threading.Event(), threading.Event()
+
+    def plan(info: VideoInfo) -> list[FrameSet]:
+        if planning.is_set():
+            go_on.wait(20)
+        planning.set()
+        return [FrameSet([0])]
+
+    with DecodeWorkers(1, DecodeLimits(timeout_s=10)) as pool:
+        results = pool.map_probe_reading([clips["closed_gop.mp4"], clips["vfr.mp4"]], plan)
+        next(results)
+        _wait(lambda: pool.passes["survey"] == 2)
+        threading.Timer(0.5, go_on.set).start()
+        results.close()
+        assert pool.passes == {"survey": 2, "probe_reading": 1}
+
+
 def test_a_map_that_is_left_ends_its_own_work_only(endless: Path, clips: dict[str, Path]) -> None:
     with DecodeWorkers(2, DecodeLimits(timeout_s=3)) as pool, ThreadPoolExecutor(1) as threads:
         results = pool.map_probe([clips["closed_gop.mp4"], endless])

@@ -13,7 +13,7 @@ from vtalign.video.probe import probe
 from vtalign.video.readers import WantedFrames, read_frames, read_sets
 
 from .conftest import KINDS
-from .numbered_clips import number_of
+from .numbered_clips import number_of, write_resized
 
 ONE_PASS = DecodeLimits()
 SEEKS = DecodeLimits(seek_beyond_s=0.5)
@@ -85,6 +85,14 @@ def test_a_frame_beyond_the_last_is_an_error(clips: dict[str, Path], reader: str
     assert raised.value.reason == "frame_missing"
     with pytest.raises(VideoError, match="frame 60"):
         read_frames(clips["closed_gop.mp4"], [5, 60], None, SEEKS)
+
+
+def test_the_first_frame_of_a_video_decides_the_size_of_all_whichever_are_read(tmp_path: Path) -> None:
+    path = write_resized(tmp_path / "resized.ts", [((96, 64), 4), ((64, 96), 20)])
+    assert probe(path, ONE_PASS).warnings == ("frames come in 2 sizes; all are resized like the first",)
+    size = Fit(max_pixels=48 * 32, multiple=16)
+    shapes = {read_frames(path, indices, size, ONE_PASS)[0].shape for indices in ([0], [2, 9], [9], [15])}
+    assert shapes == {(32, 48, 3)}
 
 
 @pytest.mark.parametrize("indices", [[], [3, 3], [5, 4], [-1, 2]])
