@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from vtalign.artifacts import claim_run_folder, hold_run_folder, write_json
+from vtalign.artifacts import claim_run_folder, hold_run_folder, remove_leftovers, write_json
 from vtalign.errors import RunFailed, VTAlignError
 from vtalign.video.readers import check_reader
 from vtalign_data import clips, filter, perturbations, scan, shot_pass, views
@@ -70,9 +70,6 @@ def _claim(build: "_Build", stack: ExitStack) -> None:
     was_there = out.exists()
     resuming = claim_run_folder(out, build.settings(), "data build")
     stack.enter_context(hold_run_folder(out))
-    for leftover in out.glob(".*.partial"):  # of a process that was killed while it wrote
-        if leftover.is_file():
-            leftover.unlink()
     try:
         _ = build.listing
         _ = build.annotations
@@ -221,6 +218,7 @@ class _Build:
         )
         write_json(config.out / "summary.json", summary.to_dict())
         self._frames.remove()
+        remove_leftovers(config.out)
         return summary
 
     def _stage(

@@ -123,7 +123,12 @@ def test_the_summary_is_kept_and_the_table_names_the_reasons(built: BuildSummary
 
 def test_running_again_changes_nothing(built: BuildSummary, make_config) -> None:
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in built.out.rglob("*.parquet")}
+    torn = [built.out / ".run.yaml.0123.partial", built.out / "text" / ".sft.jsonl.4567.partial"]  # by a kill
+    torn[1].parent.mkdir(exist_ok=True)
+    for path in torn:
+        path.touch()
     again = run_build(make_config(built.out))
+    assert not any(path.exists() for path in torn)
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in built.out.rglob("*.parquet")} == before
     assert {**again.to_dict(), "seconds": 0} == {**built.to_dict(), "seconds": 0}
 

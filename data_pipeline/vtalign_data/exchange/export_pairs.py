@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from vtalign.artifacts import claim_run_folder, hold_run_folder, write_json
+from vtalign.artifacts import claim_run_folder, hold_run_folder, remove_leftovers, write_json
 from vtalign.config import Config
 from vtalign.errors import InputError, RunFailed, VideoError
 from vtalign.ids import file_hash
@@ -115,6 +115,7 @@ def _write_all(
     rendered = len({view.view_id for view in wanted} - failed.keys())
     summary = ExportSummary(config.out, file, len(rows), rendered, by_reason)
     write_json(config.out / "summary.json", {**asdict(summary), "out": str(config.out), "file": str(file)})
+    remove_leftovers(config.out)
     return summary
 
 

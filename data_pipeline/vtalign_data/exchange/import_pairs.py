@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from vtalign.artifacts import claim_run_folder, hold_run_folder, write_json
+from vtalign.artifacts import claim_run_folder, hold_run_folder, remove_leftovers, write_json
 from vtalign.errors import InputError, RunFailed, VideoError
 from vtalign.ids import file_hash, stable_id
 from vtalign.models.load import frame_policy_of
@@ -107,6 +107,7 @@ def _write_all(
     shown = len({pair.video_id for pair in pairs.values() if pair.view is not None})
     summary = ImportSummary(config.out, len(pairs), shown, by_reason, dict(sorted(notes.items())))
     write_json(config.out / "summary.json", {**asdict(summary), "out": str(config.out)})
+    remove_leftovers(config.out)
     return summary
 
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vtalign.artifacts import claim_run_folder, hold_run_folder, parse_line, write_json
+from vtalign.artifacts import claim_run_folder, hold_run_folder, parse_line, remove_leftovers, write_json
 from vtalign.errors import InputError, RunFailed
 from vtalign.ids import file_hash, stable_id
 from vtalign_data.config import FilterConfig
@@ -70,6 +70,7 @@ def _write_all(config: TextRunConfig, lists: list[CaptionList], lost: list[Rejec
     counts = write_text_pairs(config.out, stage.rows())
     summary = TextSummary(config.out, len(lists), lost=by_reason, **counts)
     write_json(config.out / "summary.json", {**asdict(summary), "out": str(config.out)})
+    remove_leftovers(config.out)
     return summary
 
 

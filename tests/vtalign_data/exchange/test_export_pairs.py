@@ -161,9 +161,10 @@ def test_a_second_run_renders_nothing_again_and_writes_the_same(make_pair: MakeP
     written = first.file.read_bytes()
     files[0].unlink()  # as if a kill had come before it
     (tmp_path / "out/videos/.view-x.mp4.0123.partial").write_bytes(b"torn")
+    (tmp_path / "out/.index.jsonl.4567.partial").write_bytes(b"torn")
     assert export(pairs, "ms-swift", vdpo=True) == first
     assert first.file.read_bytes() == written
-    assert sorted((tmp_path / "out/videos").iterdir()) == files
+    assert sorted((tmp_path / "out/videos").iterdir()) == files and not list((tmp_path / "out").glob(".*.partial"))
     assert (files[1].stat().st_mtime_ns, files[1].stat().st_ino) == before[files[1]]
     with pytest.raises(InputError, match="holds another run"):
         export([make_pair("2.mp4")], "ms-swift", vdpo=True)

@@ -192,9 +192,11 @@ def test_an_import_goes_on_where_it_was_killed(imported, tmp_path: Path) -> None
     (tmp_path / "in/stages/01-videos/complete.json").unlink()
     for number in range(3):
         (parts[0].parent / f"part-0000{number}.rejected.jsonl").touch()
+    torn = tmp_path / "in" / ".index.jsonl.4567.partial"
+    torn.touch()
     assert imported(rows, "ms-swift", batch_size=1) == first
     assert (tmp_path / "in/pairs/part-00000.parquet").read_bytes() == whole
-    assert parts[0].stat().st_mtime_ns == kept
+    assert parts[0].stat().st_mtime_ns == kept and not torn.exists()
     with pytest.raises(InputError, match="holds another run"):
         imported(rows[:2], "ms-swift", batch_size=1)
 

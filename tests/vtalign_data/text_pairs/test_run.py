@@ -91,6 +91,7 @@ def test_it_is_the_same_again_and_in_any_order(tmp_path: Path) -> None:
     rows = [{"captions": ROOM}, {"captions": GARDEN}]
     one = run_text(config(tmp_path, write(tmp_path / "c.jsonl", *rows)))
     before = {path.name: path.read_bytes() for path in one.out.rglob("*") if path.is_file()}
+    (one.out / ".sft.jsonl.4567.partial").touch()  # torn by a kill
     assert run_text(config(tmp_path, tmp_path / "c.jsonl")) == one
     assert {path.name: path.read_bytes() for path in one.out.rglob("*") if path.is_file()} == before
     other = run_text(config(tmp_path, write(tmp_path / "d.jsonl", *rows[::-1]), out=tmp_path / "other", batch_size=1))
