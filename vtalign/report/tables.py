@@ -1,10 +1,13 @@
 """Tables of plain values."""
 
+import re
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from vtalign.report.page import render
+
+_NAME = re.compile(r"\d+\w*-[A-Za-z]")
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Markup:
@@ -68,6 +71,7 @@ def _shown(value: object) -> str:
 
 
 def _is_number(value: object) -> bool:
-    if isinstance(value, int | float):
-        return True
-    return isinstance(value, str) and value[:1] in set("0123456789+-−.[<") and any(character.isdigit() for character in value)
+    """Also with a sign, an interval or a unit; a stage's name (`03c-shots`) begins with a digit and is none."""
+    if not isinstance(value, str):
+        return isinstance(value, int | float)
+    return value[:1] in set("0123456789+-−.[<") and any(map(str.isdigit, value)) and not _NAME.match(value)

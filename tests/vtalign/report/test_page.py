@@ -48,11 +48,13 @@ def test_a_page_refers_to_nothing_outside() -> None:
         ([1, "n/a"], False),
         (["", ""], False),
         (["01-ingest", "kept"], False),
+        (["01-scan (files)", "", "03c-shots"], False),
+        (["12.3 s", "[1.0, 2.0]", "2-3"], True),
     ],
 )
 def test_a_column_is_aligned_right_only_when_all_of_it_is_numbers(values: list[object], aligned: bool) -> None:
     text = table(["column"], [[value] for value in values])
-    assert (text.count('class="number"') == 3) is aligned
+    assert (text.count('class="number"') == 1 + len(values)) is aligned
     assert aligned or 'class="number"' not in text
 
 
