@@ -32,7 +32,6 @@ from vtalign_data.run_frames import RunFrames, frames_shown
 from vtalign_data.runners.choose import open_runner
 from vtalign_data.runners.task import WORKERS, Process, Runner
 from vtalign_data.runners.tools import WorkTools
-from vtalign_data.selection_report import selection_record
 from vtalign_data.shots_ahead import shots_ahead
 from vtalign_data.stage import Row, Stage, StageCounts
 from vtalign_data.stage_rows import StageRows
@@ -41,6 +40,7 @@ from vtalign_data.telling import Telling
 from vtalign_data.text_pairs.stages import caption_lists, write_build_text
 from vtalign_data.versions import run_versions
 from vtalign_data.video_selection import found_shots, selected_views
+from vtalign_data.video_selection_report import selection_record
 
 T = TypeVar("T")
 

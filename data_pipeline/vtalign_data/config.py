@@ -17,9 +17,9 @@ from vtalign_data.ingest_config import ColumnConfig, Extension, IngestConfig
 from vtalign_data.response_config import ResponseConfig, WriterServer
 from vtalign_data.runners.config import RunnerConfig
 from vtalign_data.score_filter_config import ScoreFilterConfig
-from vtalign_data.selection_config import GroupConfig, SelectConfig, ShotConfig
 from vtalign_data.templates import check_fields
 from vtalign_data.text_pairs.config import TextConfig
+from vtalign_data.video_selection_config import GroupConfig, SelectConfig, ShotConfig
 
 
 class FrameOverride(Config):

@@ -23,7 +23,7 @@ from vtalign.models.video_lm import VideoLM
 from vtalign.video.pixels import resized
 from vtalign.video.sample import frame_size
 from vtalign.video.view import Slot, VideoView
-from vtalign_data.selection_config import GroupConfig
+from vtalign_data.video_selection_config import GroupConfig
 
 _BINS = (8, 4, 4)  # hue, saturation, value
 _BATCH = 32  # images per forward pass

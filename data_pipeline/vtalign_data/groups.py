@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from vtalign_data.selection_config import GroupConfig
 from vtalign_data.shots import Broken
+from vtalign_data.video_selection_config import GroupConfig
 
 GROUP_RULES = ("too_few_groups", "group_share", "group_recurs")
 """Reasons for which a video is filtered by its groups, in the order in which they are looked at."""

@@ -18,9 +18,9 @@ from vtalign.preference.pair import video_prompt
 from vtalign.video.frames import FrameStore
 from vtalign.video.perturb import PerturbationSpec, perturb
 from vtalign.video.view import VideoView
-from vtalign_data.selection_config import SelectConfig
 from vtalign_data.stage import BatchResult, Rejected, Row
 from vtalign_data.usage import Usage
+from vtalign_data.video_selection_config import SelectConfig
 from vtalign_data.writer import usage_of
 
 REVERSAL_RULES = ("same_backwards", "below_min", "beyond_keep")

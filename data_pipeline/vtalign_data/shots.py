@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vtalign_data.selection_config import ShotConfig
+from vtalign_data.video_selection_config import ShotConfig
 
 SHOT_RULES = ("shot_too_short", "low_contrast")
 """Reasons for which a shot is dropped, in the order in which they are looked at."""

@@ -20,7 +20,7 @@ from vtalign_data.usage import Usage, total
 class BuildSummary:
     """`lengths`: level of balancing and `LengthReport` before and after, the latter of the pairs that are left at last; `select`: the
     same of the balancing after the last filters. `statistics`: `PairStatistics` of the pairs; `selection`: what each rule on videos
-    and shots removed (`selection_report.selection_record`); `warnings`: video warnings by text; `writer`: the model that wrote, where
+    and shots removed (`video_selection_report.selection_record`); `warnings`: video warnings by text; `writer`: the model that wrote, where
     that is not `model`, which scored; `caption_requests`, `response_requests`: distinct clips and views that were described;
     `truncated`: how many of these descriptions ran into their `max_new_tokens`."""
 

@@ -18,7 +18,7 @@ from vtalign.errors import InputError
 from vtalign.models.load import load_video_lm
 from vtalign_data.embed import CheckpointEncoder, FrameEncoder, HistogramEncoder, VisionTowerEncoder, check_encoder, make_encoder
 from vtalign_data.groups import similarity_matrix
-from vtalign_data.selection_config import GroupConfig
+from vtalign_data.video_selection_config import GroupConfig
 
 
 def pictures() -> list[np.ndarray]:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtalign_data.groups import GROUP_RULES, Run, group_labels, group_rule, runs_of, similarity_matrix
-from vtalign_data.selection_config import GroupConfig
+from vtalign_data.video_selection_config import GroupConfig
 
 TEMPLE = GroupConfig()
 

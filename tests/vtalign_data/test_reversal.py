@@ -17,9 +17,9 @@ from vtalign.video.view import VideoView
 from vtalign_data.build import run_build
 from vtalign_data.config import BuildConfig
 from vtalign_data.reversal import SCHEMA, distribution, score_reversals, select_videos
-from vtalign_data.selection_config import SelectConfig
 from vtalign_data.stage import Stage
 from vtalign_data.synth.render import write_mp4
+from vtalign_data.video_selection_config import SelectConfig
 
 
 def moving(frames: int, step: int = 3) -> np.ndarray:

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtalign_data.selection_config import ShotConfig
 from vtalign_data.shots import COUNT_RULES, SHOT_RULES, Shot, count_rule, middle, shot_rule, shots_between
+from vtalign_data.video_selection_config import ShotConfig
 
 TEMPLE = ShotConfig()
 

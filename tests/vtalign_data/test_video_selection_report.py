@@ -3,9 +3,9 @@ from pathlib import Path
 from vtalign_data import clips, shot_pass
 from vtalign_data.config import BuildConfig
 from vtalign_data.groups import GROUP_RULES
-from vtalign_data.selection_report import rule_counts, rule_limits, shots_in_kept_videos
 from vtalign_data.shots import COUNT_RULES, SHOT_RULES
 from vtalign_data.stage import BatchResult, Rejected, Stage, StageCounts
+from vtalign_data.video_selection_report import rule_counts, rule_limits, shots_in_kept_videos
 
 
 def config(**settings: object) -> BuildConfig:
