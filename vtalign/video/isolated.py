@@ -74,6 +74,7 @@ class DecodeWorkers:
         self.passes: Counter[str] = Counter()
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.frames = 0
+        self._thread = threading.local()
         self._open()
 
     def __enter__(self) -> Self:
@@ -160,11 +161,10 @@ class DecodeWorkers:
 
     def _open(self) -> None:
         self._owner = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may come while it is held, and leave a map
         self._free = threading.Semaphore(self.n)
         self._idle: list[WorkerProcess] = []
         self._busy: dict[WorkerProcess, threading.Event | None] = {}  # and what the map that waits for each will be left by
-        self._thread = threading.local()
         self._workers: list[WorkerProcess] = []
         self._finalizer = weakref.finalize(self, _stop, self._workers, self._owner)
 
@@ -221,15 +221,17 @@ class DecodeWorkers:
             if kind is not None:
                 self.passes[kind] += 1
                 self.seconds[kind] += seconds
-            del self._busy[worker]
-            if worker.alive:
+            known = worker in self._busy  # not where the pool was closed meanwhile
+            self._busy.pop(worker, None)
+            if known and worker.alive:
                 self._idle.append(worker)
             else:
                 self._drop(worker)
 
     def _drop(self, worker: WorkerProcess) -> None:
         worker.stop()
-        self._workers.remove(worker)
+        if worker in self._workers:
+            self._workers.remove(worker)
 
     def _leave(self, left: threading.Event) -> None:
         """End what the map of `left` waits for, and nothing that others asked for: the garbage collector may leave a map at any time."""
@@ -252,19 +254,20 @@ class DecodeWorkers:
             self._thread.left = left
 
         waiting: deque[Future[T | VideoError]] = deque()
-        with ThreadPoolExecutor(self.n, "decode", initializer=belong) as threads:
-            try:
-                for job in jobs:
-                    waiting.append(threads.submit(guarded, job))
-                    if len(waiting) > 2 * self.n:
-                        yield waiting.popleft().result()
-                while waiting:
+        threads = ThreadPoolExecutor(self.n, "decode", initializer=belong)
+        try:
+            for job in jobs:
+                waiting.append(threads.submit(guarded, job))
+                if len(waiting) > 2 * self.n:
                     yield waiting.popleft().result()
-            except (KeyboardInterrupt, GeneratorExit):
-                for future in waiting:
-                    future.cancel()
-                self._leave(left)  # or leaving would wait for the slowest of them
-                raise
+            while waiting:
+                yield waiting.popleft().result()
+        except BaseException as stopped:
+            self._leave(left)  # or leaving would wait for the slowest of them
+            # whom the garbage collector interrupted may hold what they need to end
+            threads.shutdown(wait=not isinstance(stopped, GeneratorExit), cancel_futures=True)
+            raise
+        threads.shutdown()
 
 
 def _wanted(sets: Iterable[FrameSet]) -> list[tuple[list[int], Any]]:

@@ -133,6 +133,17 @@ def test_an_answer_that_was_not_waited_for_is_not_that_to_the_next_job(endless: 
             signal.signal(signal.SIGALRM, before)
 
 
+def test_a_map_may_be_left_by_whoever_holds_the_pool(endless: Path, clips: dict[str, Path]) -> None:
+    """The garbage collector comes at any time, and in any thread."""
+    with DecodeWorkers(1, DecodeLimits(timeout_s=10)) as pool:
+        results = pool.map_probe([clips["closed_gop.mp4"], endless])
+        next(results)
+        _wait(lambda: bool(pool._busy))
+        with pool._lock:
+            results.close()
+        assert pool.probe(clips["vfr.mp4"]).frames == 60
+
+
 def test_a_map_that_is_left_while_it_plans_starts_no_more_work(endless: Path, clips: dict[str, Path]) -> None:
     planning, go_on = threading.Event(), threading.Event()
 
@@ -148,7 +159,10 @@ def test_a_map_that_is_left_while_it_plans_starts_no_more_work(endless: Path, cl
         _wait(lambda: pool.passes["survey"] == 2)
         threading.Timer(0.5, go_on.set).start()
         results.close()
-        assert pool.passes == {"survey": 2, "probe_reading": 1}
+        pool.close()
+        go_on.wait()
+        time.sleep(0.5)
+        assert pool.passes == {"survey": 2, "probe_reading": 1} and not pool.pids
 
 
 def test_a_map_that_is_left_ends_its_own_work_only(endless: Path, clips: dict[str, Path]) -> None:
