@@ -7,6 +7,7 @@ process that runs the build writes its folder. A batch whose worker dies is give
 import importlib.util
 import logging
 import os
+import re
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 _WINDOW = 512  # batches that are handed to Ray at once: a stage of any length takes bounded memory here and in the object store
 _CONNECT_S = 5.0
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_CAUSE = re.compile(r"[\w.]+(Error|Exception)\b")
 
 # What keeps the libraries quiet and offline here does so in the workers.
 _ENVIRONMENT = (
@@ -151,7 +154,7 @@ class RayRunner:
         except ray.exceptions.RayTaskError:
             raise  # a bug: its traceback is the report
         except ray.exceptions.RayError as error:
-            raise RunFailed(f"ray: {_first_line(error)}; run the same command again and it goes on from here") from None
+            raise RunFailed(f"ray: {_in_short(error)}; run the same command again and it goes on from here") from None
         if repeated:
             logger.warning("workers died; %d batches were done again", len(repeated))
 
@@ -208,7 +211,7 @@ def _join(address: str | None) -> bool:
         )
     except (ConnectionError, RuntimeError, ValueError, SystemExit) as error:
         where = f"runner.address={address}" if address else "runner ray"
-        raise InputError(f"{where}: cannot join a Ray cluster: {_first_line(error)}") from None
+        raise InputError(f"{where}: cannot join a Ray cluster: {_in_short(error)}") from None
     return True
 
 
@@ -223,5 +226,8 @@ def _check_reachable(address: str) -> None:
         ) from None
 
 
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _in_short(error: BaseException) -> str:
+    """The error behind Ray's own, where it is told at the end of a traceback, else Ray's first line."""
+    lines = [line.strip() for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()]
+    cause = next((line for line in reversed(lines[1:]) if _CAUSE.match(line)), None)
+    return cause or next(iter(lines), type(error).__name__)

@@ -16,6 +16,7 @@ import pytest
 from vtalign.errors import InputError
 from vtalign_data.build import run_build
 from vtalign_data.config import BuildConfig
+from vtalign_data.runners.ray_cluster import _in_short
 from vtalign_data.summary import BuildSummary
 
 from ...children import child_environment
@@ -124,3 +125,14 @@ def test_no_cluster_at_the_address_is_one_line_and_leaves_nothing_behind(
 def test_a_device_that_a_worker_cannot_choose(make_config: Callable[..., BuildConfig], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="device=cuda:1: on a Ray cluster every worker gets a GPU of its own"):
         run_build(make_config(tmp_path / "run", device="cuda:1", runner={"kind": "ray"}))
+
+
+def test_what_ray_says_becomes_one_line_with_the_cause() -> None:
+    died = """The actor died because of an error raised in its creation task, \x1b[36mray::MapWorker(pid=7)\x1b[39m
+  File "worker.py", line 67, in __init__
+    setup, task = ray.get(reference)
+ModuleNotFoundError: No module named 'my_plugin'
+"""
+    assert _in_short(RuntimeError(died)) == "ModuleNotFoundError: No module named 'my_plugin'"
+    assert _in_short(RuntimeError("\n \x1b[36mnode\x1b[39m is gone\nmore of it")) == "node is gone"
+    assert _in_short(RuntimeError()) == "RuntimeError"
