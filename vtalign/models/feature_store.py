@@ -31,7 +31,7 @@ class FeatureStore:
     in other batches than the run that was killed).
     """
 
-    def __init__(self, room_mb: int = 1024) -> None:
+    def __init__(self, room_mb: int = 512) -> None:
         self._room = room_mb * 1024**2
         self._held: dict[VideoView, Any] = {}
 
