@@ -24,7 +24,6 @@ from vtalign_data.known_shots import KnownShots
 from vtalign_data.runners.task import WORKERS, made
 from vtalign_data.stage import Row
 
-_FOLDER = "frames.tmp"
 _MUCH = 8 * 2**30  # bytes of frames of which a user is told beforehand
 
 Shown = Mapping[str, Sequence[int]]
@@ -36,12 +35,12 @@ class RunFrames:
 
     def __init__(self, config: BuildConfig, say: Callable[[str], object]) -> None:
         self.own, self._say = config.frame_cache is None, say
-        self.ended = (config.out / "summary.json").is_file()  # all is done: nothing will be decoded
+        self._ended = (config.out / "summary.json").is_file()  # all is done: nothing will be decoded
+        # workers may have another working directory
+        self._of_the_run = (config.out / "frames.tmp").resolve()
         self.folder: Path | None = None
         if config.frame_cache != "none":
-            # workers may have another working directory
-            self.folder = (config.frame_cache or config.out / _FOLDER).resolve()
-        self._of_the_run = (config.out / _FOLDER).resolve()
+            self.folder = config.frame_cache.resolve() if config.frame_cache else self._of_the_run
         self.known = KnownShots((config.out / "shots.tmp").resolve())
 
     def open_folder(self) -> Path | None:
@@ -51,7 +50,7 @@ class RunFrames:
                 self.folder.mkdir(exist_ok=True)
             except OSError:  # a full disk; FrameCache would say so of frames
                 self.folder = None
-        return None if self.ended else self.folder
+        return None if self._ended else self.folder
 
     def store(
         self,

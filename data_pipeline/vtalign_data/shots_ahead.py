@@ -53,14 +53,13 @@ class ShotsAhead:
         if viewed is None or self._sets(viewed) != probed.sets:
             return
         kept, frames = list(probed.sets), list(probed.frames)
-        looked_at_again = True
+        shots = None
         if self._clips.method != "uniform":
             shots = shots_of(viewed, frames.pop(0), kept.pop(0).indices, self._clips, self._encoder)
-            looked_at_again = self._all_shown or makes_clips(viewed, shots.rows, self._clips)
-        for (ordinals, _), pixels in zip(kept, frames, strict=True):
-            if looked_at_again:
+        if shots is None or self._all_shown or makes_clips(viewed, shots.rows, self._clips):
+            for (ordinals, _), pixels in zip(kept, frames, strict=True):
                 self._cache.add(row["video_id"], dict(zip(ordinals, pixels, strict=True)))
-        if self._clips.method != "uniform":
+        if shots is not None:
             self._known.put(row["video_id"], shots)
 
     def _viewed(self, row: Row) -> Row | None:

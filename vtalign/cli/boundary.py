@@ -16,8 +16,8 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # last is SQLite's.
 _DISK_FULL_WORDS = (
     "No space left on device",
-    "No usable temporary directory",
     "inline_container.cc",
+    "No usable temporary directory",
     "Disk quota exceeded",
     "database or disk is full",
 )

@@ -15,7 +15,7 @@ _WINDOW = 2
 
 def prompt_batches(prompts: Sequence[Prompt], size: int) -> list[list[int]]:
     """Indices of `prompts` in batches of `size`. Raises InputError for a size below 1."""
-    order = _in_order(prompts, size)
+    order = _in_order(prompts, size, {})
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
@@ -36,15 +36,14 @@ def row_batches(rows: Sequence[Row], size: int, against: Mapping[int, int] | Non
     return batches
 
 
-def _in_order(prompts: Sequence[Prompt], size: int, against: Mapping[int, int] | None = None) -> list[int]:
+def _in_order(prompts: Sequence[Prompt], size: int, against: Mapping[int, int]) -> list[int]:
     if size < 1:
         raise InputError(f"batch_size must be at least 1, got {size}")
     first_seen: dict[tuple[Any, ...], int] = {}
     keys = []
     for index, prompt in enumerate(prompts):
         keys.append((sum(map(len, prompt.views)), first_seen.setdefault(prompt.views, index), len(prompt.text), index))
-    bases = against or {}
-    return sorted(range(len(prompts)), key=lambda index: (keys[bases.get(index, index)][:2], keys[index]))
+    return sorted(range(len(prompts)), key=lambda index: (keys[against.get(index, index)][:2], keys[index]))
 
 
 def _by_length(rows: Sequence[Row], indices: Sequence[int]) -> list[list[int]]:
